@@ -1,0 +1,58 @@
+"""What Clopus asks of a cluster. Everything above this package knows no HTTP, no patch media type, no status code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from responder.domain.action import Permission
+from responder.domain.manifest import LiveObject
+from responder.domain.plan import Change
+from responder.domain.refs import ObjectRef
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogTail:
+    """The end of one container's log, cut to the byte cap."""
+
+    text: str
+    truncated: bool = False
+
+
+class Cluster(Protocol):
+    """Raises of every method: ClusterUnavailable (nothing is known), Forbidden, ObjectGone (404)."""
+
+    async def get(self, ref: ObjectRef) -> LiveObject:
+        """Read one object afresh, never from a cache.
+
+        Raises:
+            ObjectGone: it does not exist, or `ref` has a uid and another object lives under the name.
+        """
+
+    async def list(
+        self, kind: str, namespace: str, *, label_selector: str = "", field_selector: str = ""
+    ) -> tuple[LiveObject, ...]:
+        """All objects of a kind in a namespace ('' for cluster-scoped kinds), read in pages."""
+
+    async def logs(
+        self, pod: ObjectRef, container: str, *, previous: bool, tail_lines: int, limit_bytes: int
+    ) -> LogTail:
+        """The end of a container's log. An empty text means that the log is empty, never that it could not be read."""
+
+    async def apply(self, change: Change, *, execution_id: str, dry_run: bool) -> LiveObject:
+        """Send one change, with strict field validation, as field manager `clopus`, never forced, never retried.
+
+        The patch is sent byte for byte, with preconditions on uid and resourceVersion, plus the execution annotation.
+        Returns the object as the server answered.
+
+        Raises:
+            PlanStale: uid or resourceVersion moved, or a `test` operation failed.
+            PlanInvalid: validation or admission refused it; the text is the server's.
+            FieldConflict: another manager owns a field.
+            WriteOutcomeUnknown: sent, and the answer was lost (never raised for a dry run).
+        """
+
+    async def permitted(self, namespace: str, permission: Permission) -> bool:
+        """Whether every verb of the right is granted, asked by SelfSubjectAccessReview."""
+
+    async def close(self) -> None: ...

@@ -1,0 +1,131 @@
+"""Logs and metrics. What is measured is decided here; when, by the rooms that do the work.
+
+Logs are JSON lines: a constant message, key-value pairs, and the incident's id bound for a whole step. Metrics follow
+https://prometheus.io/docs/practices/naming/; no label ever carries text from an alert, so that the number of series
+is bounded whatever arrives.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import orjson
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_SECONDS = (0.005, 0.02, 0.1, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 900.0)
+
+
+class Metrics:
+    """All metrics of one process, on a registry of its own so that tests can run several side by side."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        registry = self.registry
+        self.alerts = Counter(
+            "clopus_alerts",
+            "Alerts by what became of them; accepted = processed + pending + quarantined.",
+            ["result"],  # accepted, duplicate, processed, quarantined
+            registry=registry,
+        )
+        self.alerts_pending = Gauge(
+            "clopus_alerts_pending", "Alerts committed and not yet folded into an incident.", registry=registry
+        )
+        self.webhook_refused = Counter(
+            "clopus_webhook_refused",
+            "Webhook bodies refused, by reason.",
+            ["reason"],  # too_large, invalid, overloaded, store, unauthorized
+            registry=registry,
+        )
+        self.http_seconds = Histogram(
+            "clopus_http_request_seconds",
+            "Time to answer a request.",
+            ["route", "method", "status"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.http_errors = Counter("clopus_http_errors", "Requests that ended in an error of ours.", registry=registry)
+        self.incidents = Gauge("clopus_incidents", "Incidents by state.", ["state"], registry=registry)
+        self.incidents_opened = Counter("clopus_incidents_opened", "Incidents opened.", registry=registry)
+        self.investigations = Counter(
+            "clopus_investigations",
+            "Investigations by analyzer and conclusion.",
+            ["analyzer", "conclusion"],
+            registry=registry,
+        )
+        self.investigation_seconds = Histogram(
+            "clopus_investigation_seconds",
+            "Time an investigation took.",
+            ["analyzer"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.plans = Counter(
+            "clopus_plans", "Plans by action and state they reached.", ["action", "state"], registry=registry
+        )
+        self.executions = Counter(
+            "clopus_executions", "Writes by action, kind and outcome.", ["action", "kind", "outcome"], registry=registry
+        )
+        self.verifications = Counter(
+            "clopus_verifications", "Final verdicts by action.", ["action", "verdict"], registry=registry
+        )
+        self.reconcile_seconds = Histogram(
+            "clopus_reconcile_seconds", "Time of one step of one incident.", buckets=_SECONDS, registry=registry
+        )
+        self.reconcile_errors = Counter(
+            "clopus_reconcile_errors", "Steps that failed, by class of error.", ["error"], registry=registry
+        )
+        self.queue_depth = Gauge("clopus_queue_depth", "Incidents that wait for a step.", registry=registry)
+        self.commits = Counter("clopus_store_commits", "Commits of the store.", registry=registry)
+        self.commit_seconds = Histogram(
+            "clopus_store_commit_seconds", "Time of one group commit.", buckets=_SECONDS, registry=registry
+        )
+        self.store_errors = Counter("clopus_store_errors", "Commits that failed.", registry=registry)
+        self.rules_loaded = Gauge("clopus_rules", "Rules of the active set.", registry=registry)
+        self.rules_reload_failed = Gauge(
+            "clopus_rules_reload_failed", "1 while the files on disk are not what is active.", registry=registry
+        )
+        self.kill_switch = Gauge("clopus_kill_switch", "1 while no write may start.", registry=registry)
+        self.breaker_open = Gauge(
+            "clopus_breaker_open", "1 while autonomous mode is lowered by a breaker.", registry=registry
+        )
+
+
+def configure_logging(*, level: str = "info", as_json: bool = True) -> None:
+    """Set up structlog and the standard library's loggers to write to standard error."""
+    shared: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+    ]
+    renderer: structlog.types.Processor = (
+        structlog.processors.JSONRenderer(serializer=_dumps) if as_json else structlog.dev.ConsoleRenderer(colors=False)
+    )
+    tail: list[structlog.types.Processor] = [structlog.processors.format_exc_info] if as_json else []
+    structlog.configure(
+        processors=[*shared, *tail, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *tail, renderer],
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+
+
+def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
+    """A logger whose lines name the room they come from."""
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(logger=name)
+    return logger
+
+
+def _dumps(value: Any, **_: Any) -> str:
+    return orjson.dumps(value, default=str).decode()
