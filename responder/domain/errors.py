@@ -1,7 +1,8 @@
 """The error family. The class says what the caller does next; the text says what a person changes.
 
     ResponderError
-    +-- ConfigError              settings or rule file: start-up and `clopus rules check` exit 2; never retried
+    +-- ConfigError              a settings or rule file: the command exits 2 (`rules check`: 1); never retried
+    |   +-- ConfigErrors         every problem of a set of files at once; iterates over the single ones
     +-- TemporaryError           requeue after `delay_seconds`
     |   +-- ClusterUnavailable   the API server did not answer, or asked to slow down; nothing was written
     |   +-- DatasourceUnavailable
@@ -27,6 +28,7 @@ A failed verification is a value, not an error.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 
@@ -48,6 +50,21 @@ class ConfigError(ResponderError):
     def __str__(self) -> str:
         place = f"{self.path}:{self.line}:{self.column}" if self.line else self.path
         return f"{place}: {self.key}: {self.problem}" if self.key else f"{place}: {self.problem}"
+
+
+class ConfigErrors(ConfigError):
+    """Every problem found, in the order of the files: a person mends all of them in one go. Its place: the first's."""
+
+    def __init__(self, errors: Sequence[ConfigError]) -> None:
+        self.errors = tuple(errors)
+        first = self.errors[0]
+        super().__init__(path=first.path, problem=first.problem, key=first.key, line=first.line, column=first.column)
+
+    def __iter__(self) -> Iterator[ConfigError]:
+        return iter(self.errors)
+
+    def __str__(self) -> str:
+        return "\n".join(str(error) for error in self.errors)
 
 
 class TemporaryError(ResponderError):

@@ -64,11 +64,11 @@ class LiveObject:
         return mapping(self.body, "metadata", "labels")
 
 
-def base_hash(body: Manifest) -> str:
-    """SHA-256 of everything people and controllers decide about an object; hex.
+def decided(body: Manifest) -> Manifest:
+    """The part of an object that people and controllers decide about.
 
     Status, managedFields, resourceVersion, generation and the annotations that controllers (and Clopus) keep for
-    themselves stay out: two reads give the same hash exactly when nobody changed the object in between.
+    themselves stay out.
     """
     metadata = {key: value for key, value in mapping(body, "metadata").items() if key not in _VOLATILE_METADATA}
     annotations = {
@@ -76,8 +76,12 @@ def base_hash(body: Manifest) -> str:
     }
     if annotations:
         metadata["annotations"] = annotations
-    decided = {key: value for key, value in body.items() if key not in ("status", "metadata")}
-    material = json.dumps([metadata, decided], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return {**{key: value for key, value in body.items() if key not in ("status", "metadata")}, "metadata": metadata}
+
+
+def base_hash(body: Manifest) -> str:
+    """SHA-256 of what is decided about an object; hex. Two reads give the same hash exactly when nobody changed it."""
+    material = json.dumps(decided(body), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(material.encode("utf-8", "surrogatepass")).hexdigest()
 
 

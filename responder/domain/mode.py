@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from responder.domain.rule import Mode
 
@@ -18,6 +19,8 @@ class ModeSettings:
     """No new write of any kind, whoever approved it. Verification of what is in flight goes on; undoing waits too."""
     breakers: Mapping[str, str] = field(default_factory=dict)
     """Namespace, or `*` for all -> why autonomous mode is lowered to dry-run there until a human clears it."""
+    breakers_reset_at: datetime | None = None
+    """Verdicts before this do not open a breaker again."""
     reason: str = ""
     set_by: str = ""
 

@@ -1,0 +1,172 @@
+"""What the HTTP API answers: the records of the domain, put together for one screen each.
+
+The server encodes these and the console and the command line decode them, so a shape exists once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from responder.domain.alert import Alert
+from responder.domain.audit import AuditRecord
+from responder.domain.execution import Execution, Verification
+from responder.domain.incident import Incident
+from responder.domain.investigation import Conclusion, Finding, Investigation, Proposal, RuledOut, Unchecked
+from responder.domain.plan import Approval, Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class IncidentPage:
+    incidents: tuple[Incident, ...]
+    """Newest first."""
+    next_cursor: str = ""
+    """Give it back as `cursor` for the following page; empty on the last one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlertView:
+    alert: Alert
+    received_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditPage:
+    records: tuple[AuditRecord, ...]
+    """Newest first."""
+    next_cursor: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecisionView:
+    """Which rule spoke for the incident, and why."""
+
+    at: datetime
+    rule: str
+    """Empty where no rule matched."""
+    rule_mode: str
+    """What the rule says."""
+    mode: str
+    """What is left of it under the ceilings."""
+    rule_set: str
+    """Digest of the rule set that was in force."""
+    why: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvestigationSummary:
+    """An investigation without its evidence and steps; those are in `Reasoning`."""
+
+    id: str
+    number: int
+    analyzer: str
+    started_at: datetime
+    ended_at: datetime
+    conclusion: Conclusion
+    summary: str
+    findings: tuple[Finding, ...] = ()
+    ruled_out: tuple[RuledOut, ...] = ()
+    unchecked: tuple[Unchecked, ...] = ()
+    proposals: tuple[Proposal, ...] = ()
+    evidence_count: int = 0
+    step_count: int = 0
+    cost_usd: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanView:
+    plan: Plan
+    approvals: tuple[Approval, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanPage:
+    plans: tuple[PlanView, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutionView:
+    execution: Execution
+    verifications: tuple[Verification, ...] = ()
+    """In the order in which they were made; the last one is the verdict."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IncidentDetail:
+    incident: Incident
+    alerts: tuple[AlertView, ...] = ()
+    timeline: tuple[AuditRecord, ...] = ()
+    """Oldest first."""
+    decisions: tuple[DecisionView, ...] = ()
+    investigations: tuple[InvestigationSummary, ...] = ()
+    plans: tuple[PlanView, ...] = ()
+    executions: tuple[ExecutionView, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reasoning:
+    """Everything the analyzers saw and said."""
+
+    incident_id: str
+    investigations: tuple[Investigation, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleView:
+    name: str
+    mode: str
+    actions: tuple[str, ...]
+    alerts: tuple[str, ...]
+    """Exact alert names; empty means every name."""
+    matchers: tuple[str, ...]
+    max_risk: str
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RulePage:
+    digest: str
+    rules: tuple[RuleView, ...]
+    """In order of precedence."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    rule: str
+    """Empty where no rule matches."""
+    mode: str
+    effective_mode: str
+    """After the ceilings and breakers."""
+    why: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ingested:
+    """Answer to a webhook."""
+
+    accepted: int
+    duplicates: int
+    quarantined: int
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Health:
+    status: str
+    """ok, or unavailable."""
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """An error as RFC 9457 spells it, `application/problem+json`."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str = ""
+    errors: Mapping[str, str] = field(default_factory=dict)
+    """Field of the request -> what is wrong with it."""

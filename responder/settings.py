@@ -1,0 +1,305 @@
+"""Settings: one YAML file, and every key also as `CLOPUS_SECTION__KEY` in the environment, which wins.
+
+It decides names, units, bounds and defaults. Secrets are never settings: a key that ends in `_file` names the file that
+holds one, and who uses it reads that file again when it changes. What the rules may do is not here but in rule files.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import NoneType
+from typing import Annotated, Literal, TypeAlias, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic_core import ErrorDetails
+
+from responder.document import Items, Node, Problems, Scalar, Table, parse, read, unknown
+from responder.domain.errors import ConfigError, ConfigErrors
+from responder.domain.rule import Mode
+
+ENV_PREFIX = "CLOPUS_"
+ENVIRONMENT = "environment"
+"""Stands for the file name in errors about environment variables."""
+SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+Plain: TypeAlias = "dict[str, Plain] | list[Plain] | str | int | float | bool | None"
+Place: TypeAlias = tuple[str, int, int]
+"""File, line, column."""
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Namespace = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
+
+
+class Server(_Section):
+    """The HTTP API: webhook, operators, metrics."""
+
+    host: Text = Field(
+        default="0.0.0.0", description="Address to listen on; in a pod it must be reachable from outside"
+    )
+    port: int = Field(default=8080, ge=0, le=65535, description="TCP port; 0 takes a free one")
+    max_body_bytes: int = Field(
+        default=32 * 1024 * 1024, ge=1024, description="Largest request body, bytes; above it 413"
+    )
+    header_timeout_seconds: float = Field(
+        default=10.0, gt=0, description="Time for a request's headers to arrive, seconds"
+    )
+    body_timeout_seconds: float = Field(default=30.0, gt=0, description="Time for a request's body to arrive, seconds")
+    shutdown_seconds: float = Field(
+        default=20.0, gt=0, le=25, description="Time to end in-flight work at SIGTERM, seconds"
+    )
+    max_connections: int = Field(default=2048, ge=1, description="Open connections at once; more are closed at once")
+
+
+class Auth(_Section):
+    """Credentials, each in a file. A file is read again when it changes."""
+
+    webhook_token_file: Path | None = Field(default=None, description="Bearer token of `POST /webhook/alertmanager`")
+    webhook_basic_file: Path | None = Field(default=None, description="`user:password` of the same, for HTTP basic")
+    viewer_tokens_file: Path | None = Field(default=None, description="Lines `name:token` of people who may read")
+    operator_tokens_file: Path | None = Field(default=None, description="Lines `name:token` of people who may decide")
+
+
+class Store(_Section):
+    """The DuckDB file."""
+
+    path: Text = Field(default="./data/clopus.duckdb", description="Database file; `:memory:` keeps nothing")
+    memory_limit: str = Field(
+        default="256MB", pattern=r"^[1-9][0-9]*(KB|MB|GB|KiB|MiB|GiB)$", description="DuckDB's memory limit, with unit"
+    )
+
+
+class Cluster(_Section):
+    """Which cluster, and with which credential. All empty: the pod's own service account."""
+
+    kubeconfig: Path | None = Field(default=None, description="kubeconfig file, for use outside the cluster")
+    context: str = Field(default="", description="Context of the kubeconfig; empty takes its current one")
+    api_url: str = Field(
+        default="", pattern=r"^(https?://.+)?$", description="API server URL, used with token_file and ca_file"
+    )
+    token_file: Path | None = Field(default=None, description="Bearer token for api_url")
+    ca_file: Path | None = Field(default=None, description="CA certificates (PEM) for api_url")
+    namespaces: tuple[Namespace, ...] = Field(
+        default=(), description="Namespaces that may be read and changed; empty means every namespace that RBAC permits"
+    )
+    own_namespace: str = Field(
+        default="", description="Namespace Clopus runs in, never changed; empty takes that of the pod's service account"
+    )
+    protected_namespaces: tuple[Namespace, ...] = Field(
+        default=(), description="Never changed, besides kube-system, kube-public, kube-node-lease and Clopus's own"
+    )
+    request_timeout_seconds: float = Field(default=10.0, gt=0, le=120, description="Time for one API request, seconds")
+
+
+class Rules(_Section):
+    """Rule files."""
+
+    paths: tuple[Path, ...] = Field(
+        default=(Path("rules"),), min_length=1, description="Rule files or directories, in order"
+    )
+
+
+class ModeSection(_Section):
+    """The brake that holds at start. At run time `clopus mode` sets it."""
+
+    ceiling: Mode = Field(
+        default=Mode.AUTONOMOUS, description="Highest mode any rule may reach; it lowers and never raises"
+    )
+
+
+class Intake(_Section):
+    """How much may wait between the webhook and the workers. Beyond it the sender is told to come again (503)."""
+
+    max_pending_alerts: int = Field(default=200_000, ge=1, description="Alerts that may wait for commit, count")
+    max_pending_bytes: int = Field(
+        default=256 * 1024 * 1024, ge=1024, description="Bodies that may wait for commit, bytes"
+    )
+    grace_seconds: float = Field(
+        default=300.0, ge=0, description="A copy that arrives this long after its resolve does not reopen, seconds"
+    )
+
+
+class Pipeline(_Section):
+    """The workers."""
+
+    workers: int = Field(default=8, ge=1, le=256, description="Incidents worked on at once, count")
+    max_plans_per_incident: int = Field(
+        default=5, ge=1, le=50, description="Plans of one incident before a human must look"
+    )
+
+
+class Log(_Section):
+    """Structured log on stderr."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level that is written"
+    )
+    format: Literal["json", "console"] = Field(
+        default="json", description="One JSON object per line, or text for people"
+    )
+
+
+class Settings(_Section):
+    """All settings, complete and checked."""
+
+    server: Server = Server()
+    auth: Auth = Auth()
+    store: Store = Store()
+    cluster: Cluster = Cluster()
+    rules: Rules = Rules()
+    mode: ModeSection = ModeSection()
+    intake: Intake = Intake()
+    pipeline: Pipeline = Pipeline()
+    log: Log = Log()
+
+
+def load_settings(path: Path | None, env: Mapping[str, str]) -> Settings:
+    """The settings of the file (None: only defaults) with those of the environment over it.
+
+    Raises:
+        ConfigErrors: every wrong key and value of both.
+    """
+    errors: list[ConfigError] = []
+    values: dict[str, Plain] = {}
+    places: dict[tuple[str, ...], Place] = {}
+    if path is not None:
+        values = _from_file(path, places, errors)
+    _overlay(values, env, places, errors)
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as exc:
+        errors.extend(_translated(error, places, path) for error in exc.errors(include_url=False))
+        raise ConfigErrors(errors) from exc
+    if errors:
+        raise ConfigErrors(errors)
+    return _with_own_namespace(settings)
+
+
+def reference() -> str:
+    """Every setting as Markdown: one table per section."""
+    parts = []
+    for name, section in _sections():
+        doc = " ".join((section.__doc__ or "").split())
+        parts.append(f"### `{name}`\n\n{doc}\n\n| key | default | meaning |\n|---|---|---|")
+        for key, info in section.model_fields.items():
+            default = json.dumps(info.default, default=lambda value: str(value) if isinstance(value, Path) else value)
+            shown = "" if default in ("null", '""', "[]") else f"`{default.strip(chr(34))}`"
+            parts[-1] += f"\n| `{key}` | {shown} | {info.description} |"
+    return "\n\n".join(parts) + "\n"
+
+
+def environment_name(section: str, key: str) -> str:
+    return f"{ENV_PREFIX}{section.upper()}__{key.upper()}"
+
+
+def _sections() -> Iterator[tuple[str, type[_Section]]]:
+    for name, info in Settings.model_fields.items():
+        section = info.annotation
+        assert isinstance(section, type)
+        assert issubclass(section, _Section)
+        yield name, section
+
+
+def _known() -> Mapping[str, tuple[str, str]]:
+    """Environment variable to section and key."""
+    return {environment_name(name, key): (name, key) for name, section in _sections() for key in section.model_fields}
+
+
+def _with_own_namespace(settings: Settings) -> Settings:
+    if settings.cluster.own_namespace or not SERVICE_ACCOUNT_NAMESPACE.is_file():
+        return settings
+    found = SERVICE_ACCOUNT_NAMESPACE.read_text(encoding="utf-8").strip()
+    return settings.model_copy(update={"cluster": settings.cluster.model_copy(update={"own_namespace": found})})
+
+
+def _from_file(path: Path, places: dict[tuple[str, ...], Place], errors: list[ConfigError]) -> dict[str, Plain]:
+    try:
+        raw = read(path)
+    except OSError as exc:
+        errors.append(ConfigError(path=path, problem=f"cannot be read: {exc.strerror}"))
+        return {}
+    problems = Problems(str(path))
+    root = parse(raw, problems)
+    errors.extend(problems.found)
+    if isinstance(root, Table):
+        plain = _plain(root, (), str(path), places)
+        return plain if isinstance(plain, dict) else {}
+    if root is not None:
+        errors.append(ConfigError(path=path, problem=f"must be a mapping, not {root.described}"))
+    return {}
+
+
+def _plain(node: Node, where: tuple[str, ...], path: str, places: dict[tuple[str, ...], Place]) -> Plain:
+    """The tree as plain values; where each stood goes into `places`."""
+    places[where] = (path, node.line, node.column)
+    match node:
+        case Table():
+            return {e.key.value: _plain(e.node, (*where, e.key.value), path, places) for e in node.entries}
+        case Items():
+            return [_plain(item, (*where, str(n)), path, places) for n, item in enumerate(node.nodes)]
+        case Scalar(kind="null"):
+            return None
+        case Scalar():
+            return (
+                node.value
+            )  # as written: the field's type decides what it means, not YAML, so `no` and 1.10 stay text
+
+
+def _overlay(
+    values: dict[str, Plain],
+    env: Mapping[str, str],
+    places: dict[tuple[str, ...], Place],
+    errors: list[ConfigError],
+) -> None:
+    known = _known()
+    for variable in sorted(env):
+        # Without the double underscore it is no setting: Kubernetes itself injects CLOPUS_SERVICE_HOST and the like.
+        if not variable.startswith(ENV_PREFIX) or "__" not in variable:
+            continue
+        if variable not in known:
+            errors.append(ConfigError(path=ENVIRONMENT, key=variable, problem=unknown("variable", variable, known)))
+            continue
+        section, key = known[variable]
+        inner = values.setdefault(section, {})
+        if isinstance(inner, dict):
+            inner[key] = _from_text(section, key, env[variable])
+            places[section, key] = (ENVIRONMENT, 0, 0)
+
+
+def _from_text(section: str, key: str, written: str) -> Plain:
+    """A variable's value: lists are separated by commas, and an empty one unsets what may be unset."""
+    annotation = dict(_sections())[section].model_fields[key].annotation
+    arguments = get_args(annotation)
+    if Ellipsis in arguments:
+        return [part.strip() for part in written.split(",") if part.strip()]
+    return None if not written and NoneType in arguments else written
+
+
+def _translated(error: ErrorDetails, places: Mapping[tuple[str, ...], Place], path: Path | None) -> ConfigError:
+    where = tuple(str(part) for part in error["loc"])
+    fallback = (str(path or ENVIRONMENT), 0, 0)
+    file, line, column = next((places[where[:n]] for n in range(len(where), 0, -1) if where[:n] in places), fallback)
+    key = environment_name(*where[:2]) if file == ENVIRONMENT and len(where) > 1 else ".".join(where)
+    return ConfigError(path=file, line=line, column=column, key=key, problem=_problem(error, where))
+
+
+def _problem(error: ErrorDetails, where: tuple[str, ...]) -> str:
+    match error["type"]:
+        case "extra_forbidden":
+            section = dict(_sections()).get(where[0])
+            siblings = section.model_fields if section and len(where) > 1 else Settings.model_fields
+            return unknown("key", where[-1], siblings)
+        case "enum" | "literal_error":
+            words = [
+                word.strip(" '")
+                for word in str(error.get("ctx", {}).get("expected", "")).replace(" or ", ",").split(",")
+            ]
+            return unknown("value", str(error["input"]), words)
+        case "model_type" | "dict_type":
+            return "must be a mapping"
+        case _:
+            return error["msg"][:1].lower() + error["msg"][1:]
