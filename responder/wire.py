@@ -16,8 +16,9 @@ import orjson
 from cattrs import BaseValidationError, transform_error
 from cattrs.preconf.orjson import OrjsonConverter, make_converter
 from cattrs.strategies import configure_tagged_union
+from cattrs.v import format_exception
 
-from responder.domain.action import ACTION_TYPES, Action
+from responder.domain.action import ACTION_KINDS, ACTION_TYPES, Action
 from responder.domain.manifest import Json
 
 T = TypeVar("T")
@@ -40,6 +41,15 @@ def _build() -> OrjsonConverter:
     converter.register_structure_hook(datetime, _time_from_json)
     kinds: dict[type, str] = {action_type: action_type.kind for action_type in ACTION_TYPES}
     configure_tagged_union(Action, converter, tag_name="kind", tag_generator=kinds.__getitem__)
+    member = converter.get_structure_hook(Action)
+
+    def known_kind(data: Any, as_type: Any) -> Any:
+        kind = data.get("kind") if isinstance(data, Mapping) else data
+        if kind not in ACTION_KINDS:
+            raise ValueError(f"{kind!r} is none of the kinds of action: {', '.join(ACTION_KINDS)}")
+        return member(data, as_type)
+
+    converter.register_structure_hook_func(lambda as_type: as_type == Action, known_kind)
     return converter
 
 
@@ -62,8 +72,13 @@ def from_json(as_type: type[T] | Any, data: Json) -> T:
     try:
         result: T = _CONVERTER.structure(data, as_type)
     except (BaseValidationError, ValueError, TypeError, KeyError) as exc:
-        raise ValueError("; ".join(transform_error(exc, path="$"))) from exc
+        raise ValueError("; ".join(transform_error(exc, path="$", format_exception=_describe))) from exc
     return result
+
+
+def _describe(exc: BaseException, expected: type | None) -> str:
+    plain = format_exception(exc, expected)
+    return f"{plain} ({str(exc)[:200]})" if type(exc) is ValueError else plain
 
 
 def dumps(value: Any, *, indent: bool = False) -> bytes:

@@ -87,6 +87,15 @@ class WorkQueue:
     def __len__(self) -> int:
         return len(self._dirty)
 
+    def knows(self, key: str) -> bool:
+        """True when `key` waits, is being processed, or has a timer."""
+        return key in self._dirty or key in self._processing or key in self._timers
+
+    @property
+    def processing(self) -> int:
+        """How many ids workers hold now."""
+        return len(self._processing)
+
     @property
     def idle(self) -> bool:
         """True when nothing waits, nothing is processed and no timer runs."""

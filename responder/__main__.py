@@ -1,0 +1,5 @@
+"""`python -m responder` is `clopus`."""
+
+from responder.cli import main
+
+main()

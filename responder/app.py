@@ -1,0 +1,305 @@
+"""The composition root: builds every real object from the settings, and ends them in the opposite order.
+
+Nothing else constructs a store, a cluster client or a pipeline, so a test embeds the whole responder on port 0 with
+`Responder.start(settings, cluster=...)`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Self
+
+from responder import __version__
+from responder.analyzer.heuristics import HeuristicAnalyzer
+from responder.analyzer.protocol import Analyzer
+from responder.api.auth import Credentials, Role, TokenFile
+from responder.api.listener import Listener, ListenerLimits
+from responder.api.routes import build_app
+from responder.api.services import Services
+from responder.cluster.client import Client, Limits
+from responder.cluster.kubernetes import KubernetesCluster
+from responder.cluster.protocol import Cluster
+from responder.domain import ids
+from responder.domain.errors import ConfigError
+from responder.domain.incident import Incident, Outcome, State
+from responder.domain.rule import Mode
+from responder.pipeline import Brakes, Context, Options, Pipeline
+from responder.rules.reload import LiveRules
+from responder.settings import Settings
+from responder.store import audit, incidents, modes, rule_sets
+from responder.store.store import Connection, Store
+from responder.telemetry import Metrics, get_logger
+from responder.workqueue import WorkQueue
+
+log = get_logger("app")
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def mint(prefix: str) -> str:
+    return ids.mint(prefix, utc_now())
+
+
+class Responder:
+    """One running responder. Made by `start`; `stop` it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        store: Store,
+        cluster: Cluster,
+        rules: LiveRules,
+        metrics: Metrics,
+        brakes: Brakes,
+        analyzers: Mapping[str, Analyzer],
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._cluster = cluster
+        self._rules = rules
+        self._metrics = metrics
+        self._stop_watching = asyncio.Event()
+        self._stopping = False
+        self._queue = WorkQueue()
+        self.pipeline = Pipeline(self._context(brakes, analyzers))
+        self._listener = Listener(
+            build_app(self._services()),
+            limits=ListenerLimits(
+                header_timeout_seconds=settings.server.header_timeout_seconds,
+                max_connections=settings.server.max_connections,
+                shutdown_seconds=min(5.0, settings.server.shutdown_seconds / 2),
+            ),
+        )
+        self._watcher: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def start(
+        cls, settings: Settings, *, cluster: Cluster | None = None, analyzers: Mapping[str, Analyzer] | None = None
+    ) -> Self:
+        """Open the store, load the rules, recover what a crash left open, and listen.
+
+        `analyzers` are installed beside the built-in ones, by the name that rules use.
+
+        Raises:
+            ConfigError: settings, rules, credentials or database are not usable; the text says what to change.
+            StoreUnavailable: the database is in use, or the disk refuses.
+            OSError: the address cannot be bound.
+        """
+        rules = LiveRules(settings.rules.paths)
+        store = await asyncio.to_thread(
+            Store.open, settings.store.path, clock=utc_now, memory_limit=settings.store.memory_limit
+        )
+        try:
+            brakes = await _brakes(store, settings)
+            responder = cls(
+                settings,
+                store=store,
+                cluster=cluster if cluster is not None else KubernetesCluster(await _client(settings)),
+                rules=rules,
+                metrics=Metrics(),
+                brakes=brakes,
+                analyzers={"heuristic": HeuristicAnalyzer(now=utc_now, mint=mint), **(analyzers or {})},
+            )
+            await responder._open()
+        except BaseException:
+            await asyncio.to_thread(store.close)
+            raise
+        return responder
+
+    @property
+    def port(self) -> int:
+        return self._listener.port
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def stop(self) -> None:
+        """Not ready first; then steps in flight end or are left to recovery; then the store is closed."""
+        self._stopping = True
+        self._stop_watching.set()
+        await self._listener.close()
+        await self.pipeline.stop(within_seconds=self._settings.server.shutdown_seconds / 2)
+        if self._watcher is not None:
+            await self._watcher
+        await self._cluster.close()
+        await asyncio.to_thread(self._store.close)
+        log.info("stopped")
+
+    async def _open(self) -> None:
+        await self._record_rules()
+        self._metrics.rules_loaded.set(len(self._rules.rule_set.rules))
+        await self._listener.open(self._settings.server.host, self._settings.server.port)
+        await self.pipeline.start()
+        self._watcher = asyncio.create_task(self._rules.watch(self._rules_reloaded, self._stop_watching), name="rules")
+        log.info("listening", host=self._settings.server.host, port=self.port, rules=len(self._rules.rule_set.rules))
+
+    def _context(self, brakes: Brakes, analyzers: Mapping[str, Analyzer]) -> Context:
+        settings = self._settings
+        return Context(
+            store=self._store,
+            cluster=self._cluster,
+            queue=self._queue,
+            rules=self._rules,
+            brakes=brakes,
+            analyzers=analyzers,
+            notifiers=(),
+            metrics=self._metrics,
+            options=Options(
+                namespaces=settings.cluster.namespaces,
+                own_namespace=settings.cluster.own_namespace,
+                protected_namespaces=Options().protected_namespaces | set(settings.cluster.protected_namespaces),
+                grace_seconds=settings.intake.grace_seconds,
+                workers=settings.pipeline.workers,
+                max_plans_per_incident=settings.pipeline.max_plans_per_incident,
+            ),
+            now=utc_now,
+            monotonic=time.monotonic,
+            mint=mint,
+        )
+
+    def _services(self) -> Services:
+        server = self._settings.server
+        return Services(
+            store=self._store,
+            pipeline=self.pipeline,
+            metrics=self._metrics,
+            credentials=_credentials(self._settings),
+            now=utc_now,
+            not_ready=self._not_ready,
+            on_too_large=self._too_large,
+            webhook_max_bytes=server.max_body_bytes,
+            webhook_max_pending_bytes=self._settings.intake.max_pending_bytes,
+            body_timeout_seconds=server.body_timeout_seconds,
+            version=__version__,
+        )
+
+    def _not_ready(self) -> tuple[str, ...]:
+        reasons = []
+        if self._stopping:
+            reasons.append("stopping")
+        if self._store.problem:
+            reasons.append(f"store: {self._store.problem}")
+        if self.pipeline.failed:
+            reasons.append(f"the {self.pipeline.failed} task has ended")
+        return tuple(reasons)
+
+    def _rules_reloaded(self, rules: LiveRules) -> None:
+        self._metrics.rules_reload_failed.set(int(rules.error is not None))
+        if rules.error is not None:
+            log.error("rule files are not in force: the last good set stays", problem=str(rules.error))
+            return
+        self._metrics.rules_loaded.set(len(rules.rule_set.rules))
+        log.info("rules in force", rules=len(rules.rule_set.rules), digest=rules.rule_set.digest)
+        self.pipeline.background(self._record_rules())
+
+    async def _record_rules(self) -> None:
+        at, rule_set = utc_now(), self._rules.rule_set
+        files = tuple(dict.fromkeys(rule.file for rule in rule_set.rules))
+
+        def job(con: Connection) -> None:
+            rule_sets.insert(con, digest=rule_set.digest, at=at, files=files)
+            audit.append(con, at=at, actor="clopus", event="rules_loaded", detail={"digest": rule_set.digest})
+
+        await self._store.write(job)
+
+    def _too_large(self, size: int) -> None:
+        summary = (
+            f"a webhook body of {size} bytes was refused: it is over server.max_body_bytes "
+            f"({self._settings.server.max_body_bytes}) and will never arrive; set max_alerts in Alertmanager"
+        )
+        at = utc_now()
+        self.pipeline.background(
+            self._store.write(lambda con: _raise_own(con, "clopus/webhook-too-large", summary, at))
+        )
+
+
+def _credentials(settings: Settings) -> Credentials:
+    auth = settings.auth
+    wanted = (
+        (auth.webhook_token_file, Role.WEBHOOK),
+        (auth.webhook_basic_file, Role.WEBHOOK),
+        (auth.viewer_tokens_file, Role.VIEWER),
+        (auth.operator_tokens_file, Role.OPERATOR),
+    )
+    files = [TokenFile(path=path, role=role) for path, role in wanted if path is not None]
+    if not files:
+        raise ConfigError(
+            path="settings",
+            key="auth",
+            problem="no credential is set, so nobody could call; set auth.webhook_token_file and "
+            "auth.operator_tokens_file (lines `name:token`)",
+        )
+    return Credentials(files)
+
+
+async def _client(settings: Settings) -> Client:
+    """Direct address first, then a kubeconfig, then the pod's own service account."""
+    wanted = settings.cluster
+    limits = Limits(request=wanted.request_timeout_seconds)
+    if wanted.api_url:
+        token = ""
+        if wanted.token_file is not None:
+            try:
+                token = wanted.token_file.read_text(encoding="utf-8").strip()
+            except OSError as exc:
+                problem = f"{wanted.token_file} cannot be read: {exc.strerror}"
+                raise ConfigError(path="settings", key="cluster.token_file", problem=problem) from exc
+        return Client.from_token(url=wanted.api_url, token=token, ca_file=wanted.ca_file, limits=limits)
+    if wanted.kubeconfig is not None or wanted.context:
+        return await Client.from_kubeconfig(wanted.kubeconfig, context=wanted.context or None, limits=limits)
+    return Client.in_cluster(limits=limits)
+
+
+async def _brakes(store: Store, settings: Settings) -> Brakes:
+    """The brakes as last set, lowered by the settings; pulled altogether after damage to the record."""
+    stored = await store.read(modes.get)
+    damage = _damage(store)
+    if damage:
+        stored = replace(stored, ceiling=Mode.REPORT, reason=damage, set_by="clopus")
+        at = utc_now()
+
+        def job(con: Connection) -> None:
+            modes.put(con, stored)
+            _raise_own(con, "clopus/store", damage, at)
+
+        await store.write(job)
+        log.error("starting in report mode", problem=damage)
+    return Brakes(replace(stored, ceiling=stored.ceiling.lowered_to(settings.mode.ceiling)))
+
+
+def _damage(store: Store) -> str:
+    if store.quarantined is not None:
+        return f"the database was damaged and is kept at {store.quarantined}; a new one was started, in report mode"
+    if store.lost_tail:
+        return "the database ends before the last committed record: restored from an old copy? report mode until reset"
+    return ""
+
+
+def _raise_own(con: Connection, key: str, summary: str, at: datetime) -> None:
+    """An incident about Clopus itself; one that is open already is not raised again."""
+    if incidents.find_open(con, key) is not None:
+        return
+    incident = Incident(
+        id=mint("inc"),
+        key=key,
+        root=None,
+        state=State.ESCALATED,
+        outcome=Outcome.FAILED,
+        summary=summary,
+        severity="critical",
+        labels={"alertname": "Clopus"},
+        opened_at=at,
+        updated_at=at,
+    )
+    incidents.insert(con, incident)
+    audit.append(
+        con, at=at, actor="clopus", event="incident_opened", incident_id=incident.id, subject=key, detail=summary
+    )

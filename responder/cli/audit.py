@@ -1,0 +1,59 @@
+"""`clopus audit verify`: walk the chain of records here, on the operator's side, with nothing taken on trust."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import click
+
+from console.client import Client, path_of
+from responder.cli.options import output_option, print_json, server_options
+from responder.domain.audit import AuditHead, AuditRecord, verify_chain
+from responder.domain.views import AuditPage
+
+_PAGE = 500
+
+
+@click.group()
+def audit() -> None:
+    """Check the chain of records."""
+
+
+@audit.command()
+@click.option(
+    "--head", metavar="SEQ:DIGEST", help="The end of the chain as you noted it: a cut-off tail is found then."
+)
+@output_option
+@server_options
+def verify(client: Client, head: str | None, output: str) -> None:
+    """Recompute every digest. Exits 1 at the first record that is not what was written."""
+    records = sorted(_all(client), key=lambda record: record.seq)
+    report = verify_chain(records, _head(head))
+    end = f"{records[-1].seq}:{records[-1].digest}" if records else "0:"
+    if output == "json":
+        print_json({"report": report, "head": end})
+    elif report.ok:
+        click.echo(f"{report.checked} records, all as written\nhead {end}")
+    else:
+        click.echo(f"record {report.first_bad}: {report.problem}")
+    sys.exit(0 if report.ok else 1)
+
+
+def _all(client: Client) -> Iterator[AuditRecord]:
+    cursor = ""
+    while True:
+        page = client.get(AuditPage, path_of("audit"), limit=_PAGE, cursor=cursor)
+        yield from page.records
+        cursor = page.next_cursor
+        if not cursor:
+            return
+
+
+def _head(text: str | None) -> AuditHead | None:
+    if text is None:
+        return None
+    seq, _, digest = text.partition(":")
+    if not seq.isdigit() or not digest:
+        raise click.BadParameter(f"{text!r} is not SEQ:DIGEST", param_hint="--head")
+    return AuditHead(seq=int(seq), digest=digest)

@@ -1,0 +1,132 @@
+"""What every step of the pipeline works with, built once by the composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from responder.analyzer.protocol import Analyzer
+from responder.cluster.protocol import Cluster
+from responder.domain.incident import Event as Move
+from responder.domain.incident import Incident, Outcome, State, transition
+from responder.domain.manifest import Json
+from responder.domain.mode import ModeSettings
+from responder.domain.rule import Rule
+from responder.reporter.protocol import Notifier
+from responder.rules.reload import LiveRules
+from responder.store import audit, incidents
+from responder.store.store import Connection, Store
+from responder.telemetry import Metrics
+from responder.workqueue import WorkQueue
+
+DEFAULT_RULE = Rule(name="")
+"""Speaks where no rule does: report mode, nothing else."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Settings of the pipeline. Units in the names."""
+
+    namespaces: tuple[str, ...] = ()
+    """Namespaces that may be read; images that are healthy there can vouch for `set_image`."""
+    own_namespace: str = ""
+    protected_namespaces: frozenset[str] = frozenset({"kube-system", "kube-public", "kube-node-lease"})
+    grace_seconds: float = 300.0
+    """A firing copy this long after its resolve is late, not new."""
+    workers: int = 4
+    max_plans_per_incident: int = 5
+    resolve_patience_seconds: float = 60.0
+    """How long alerts wait for an unreachable API server to tell their owner, before their labels must do."""
+
+
+class Brakes:
+    """The mode settings in force, in memory, so that a pulled kill switch is seen by the very next write.
+
+    The store has the durable copy; `Pipeline.set_mode` writes it first.
+    """
+
+    def __init__(self, settings: ModeSettings) -> None:
+        self.settings = settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    store: Store
+    cluster: Cluster
+    queue: WorkQueue
+    rules: LiveRules
+    brakes: Brakes
+    analyzers: Mapping[str, Analyzer]
+    notifiers: Sequence[Notifier]
+    metrics: Metrics
+    options: Options
+    now: Callable[[], datetime]
+    """UTC, for records."""
+    monotonic: Callable[[], float]
+    """For durations."""
+    mint: Callable[[str], str]
+    elapsed_bases: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Execution id -> (monotonic time of the first look of this process, seconds verified before it)."""
+
+    def rule_named(self, name: str) -> Rule:
+        """The rule as it stands now; one that was removed since falls back to report mode."""
+        return next((rule for rule in self.rules.rule_set.rules if rule.name == name), DEFAULT_RULE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """Changes that one step commits at once: the incident, its audit record, and what belongs to them."""
+
+    incident: Incident
+    event: str
+    """Word of the audit record."""
+    actor: str = "clopus"
+    detail: Mapping[str, Json] = field(default_factory=dict)
+    also: tuple[Callable[[Connection], object], ...] = ()
+
+
+async def commit(ctx: Context, step: Step) -> Incident:
+    """Write incident, audit record and companions in one transaction."""
+    at = ctx.now()
+    incident = replace_times(step.incident, at)
+
+    def job(con: Connection) -> None:
+        incidents.update(con, incident)
+        for companion in step.also:
+            companion(con)
+        audit.append(
+            con,
+            at=at,
+            actor=step.actor,
+            event=step.event,
+            incident_id=incident.id,
+            subject=incident.key,
+            detail={"state": incident.state.value, "outcome": incident.outcome.value, **step.detail},
+        )
+
+    await ctx.store.write(job)
+    return incident
+
+
+def replace_times(incident: Incident, at: datetime) -> Incident:
+    """`updated_at` moves with every commit, `resolved_at` with the state."""
+    resolved = incident.state is State.RESOLVED
+    return replace(incident, updated_at=at, resolved_at=(incident.resolved_at or at) if resolved else None)
+
+
+def moved(
+    incident: Incident, move: Move, *, outcome: Outcome | None = None, summary: str | None = None, **changes: object
+) -> Incident:
+    """The incident after a legal move.
+
+    Raises:
+        IllegalTransition: the state does not allow it.
+    """
+    return replace(
+        incident,
+        state=transition(incident.state, move),
+        outcome=incident.outcome if outcome is None else outcome,
+        summary=incident.summary if summary is None else summary,
+        **changes,  # type: ignore[arg-type]
+    )

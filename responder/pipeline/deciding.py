@@ -1,0 +1,284 @@
+"""From an incident to a decision: match the rule, look, diagnose, ask the guard, plan, let policy or a human decide."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+
+from responder.analyzer.collect import collect, resolve_root
+from responder.domain.action import Action
+from responder.domain.errors import (
+    AnalyzerUnavailable,
+    FieldConflict,
+    Forbidden,
+    ObjectGone,
+    PermanentError,
+    PlanInvalid,
+    PlanStale,
+    PolicyViolation,
+)
+from responder.domain.incident import Event as Move
+from responder.domain.incident import Incident, Outcome
+from responder.domain.investigation import Conclusion, Investigation, Proposal
+from responder.domain.plan import Check, Plan, PlanState, PolicyVerdict
+from responder.domain.refs import ObjectRef
+from responder.domain.rule import Mode, Rule
+from responder.domain.snapshot import Snapshot
+from responder.fixer.approval import approve
+from responder.fixer.guard import judge
+from responder.fixer.planner import make_plan
+from responder.pipeline.context import DEFAULT_RULE, Context, Step, commit, moved
+from responder.pipeline.intake import SOURCE_LABEL
+from responder.pipeline.policy import effective_mode, open_breakers, policy_facts
+from responder.store import decisions, executions, investigations, plans
+from responder.store.store import Connection
+from responder.telemetry import get_logger
+
+log = get_logger("pipeline")
+
+STALE_PLANS_LIMIT = 3
+"""An object that moves under every plan is being worked on by someone else."""
+
+_QUIET_OUTCOMES = {
+    Conclusion.UNFIXABLE: Outcome.UNFIXABLE,
+    Conclusion.UNEXPLAINED: Outcome.UNEXPLAINED,
+    Conclusion.NOT_APPLICABLE: Outcome.REPORTED,
+}
+
+
+async def investigate_step(ctx: Context, incident: Incident) -> float | None:
+    """Investigate and decide. One commit per decision; 0.0 means that the next state has work at once."""
+    rule, mode = await _match(ctx, incident)
+    incident = replace(incident, rule=rule.name, mode=mode.value)
+    if incident.root is None:
+        return await _escalate(
+            ctx, incident, Outcome.REPORTED, f"{incident.key}: the alert names no object to look at", event="reported"
+        )
+    snapshot = await _look(ctx, incident.root)
+    if isinstance(snapshot, str):
+        return await _escalate(ctx, incident, Outcome.REPORTED, snapshot, event="reported")
+    incident = replace(incident, root=snapshot.root)
+    investigation = await _investigate(ctx, incident, rule, snapshot)
+    return await _decide(ctx, incident, rule, mode, snapshot, investigation)
+
+
+async def _match(ctx: Context, incident: Incident) -> tuple[Rule, Mode]:
+    labels = dict(incident.labels)
+    if incident.root is not None:
+        labels |= {"owner_kind": incident.root.kind, "owner_name": incident.root.name}
+    source = labels.pop(SOURCE_LABEL, "alertmanager")
+    result = ctx.rules.current.match(labels, source)
+    rule = result.rule or DEFAULT_RULE
+    await open_breakers(ctx, incident.namespace)
+    mode = effective_mode(ctx, rule, incident.namespace)
+    at, digest = ctx.now(), ctx.rules.rule_set.digest
+    await ctx.store.write(
+        lambda con: decisions.insert(
+            con,
+            incident_id=incident.id,
+            at=at,
+            rule=rule.name,
+            rule_mode=rule.mode.value,
+            mode=mode.value,
+            rule_set=digest,
+            why=result.why,
+        )
+    )
+    return rule, mode
+
+
+async def _look(ctx: Context, root: ObjectRef) -> Snapshot | str:
+    """The snapshot, or why there is none."""
+    try:
+        resolved = await resolve_root(ctx.cluster, root)
+        return await collect(ctx.cluster, resolved, now=ctx.now(), namespaces=ctx.options.namespaces)
+    except Forbidden as exc:
+        return f"{root} may not be read: {exc}"
+
+
+async def _investigate(ctx: Context, incident: Incident, rule: Rule, snapshot: Snapshot) -> Investigation:
+    """Ask the rule's analyzers in turn until one answers; the heuristic one always does."""
+    earlier = await ctx.store.read(lambda con: investigations.of_incident(con, incident.id))
+    number = len(earlier) + 1
+    names = [name for name in rule.analyzers if name in ctx.analyzers] or ["heuristic"]
+    investigation: Investigation | None = None
+    for name in names:
+        started = ctx.monotonic()
+        try:
+            async with asyncio.timeout(rule.deadline_seconds):
+                candidate = await ctx.analyzers[name].investigate(
+                    incident, snapshot, number=number, deadline=rule.deadline_seconds
+                )
+        except (AnalyzerUnavailable, TimeoutError) as exc:
+            log.warning("analyzer did not answer", analyzer=name, problem=str(exc) or "deadline passed")
+            continue
+        finally:
+            ctx.metrics.investigation_seconds.labels(analyzer=name).observe(ctx.monotonic() - started)
+        investigation = candidate
+        break
+    if investigation is None:
+        raise AnalyzerUnavailable(f"none of {', '.join(names)} answered", delay_seconds=10.0)
+    ctx.metrics.investigations.labels(analyzer=investigation.analyzer, conclusion=investigation.conclusion.value).inc()
+    return investigation
+
+
+async def _decide(
+    ctx: Context, incident: Incident, rule: Rule, mode: Mode, snapshot: Snapshot, investigation: Investigation
+) -> float | None:
+    record = _recording(investigation)
+    detail = {"investigation": investigation.id, "conclusion": investigation.conclusion.value}
+    if investigation.conclusion is Conclusion.RECOVERED:
+        done = moved(incident, Move.RESOLVE, outcome=Outcome.RECOVERED, summary=investigation.summary)
+        await commit(ctx, Step(incident=done, event="recovered", detail=detail, also=(record,)))
+        return None
+    quiet = _QUIET_OUTCOMES.get(investigation.conclusion)
+    if quiet is None and (mode is Mode.REPORT or not investigation.proposals):
+        quiet = Outcome.REPORTED
+    if quiet is not None:
+        told = moved(incident, Move.ESCALATE, outcome=quiet, summary=investigation.summary)
+        await commit(ctx, Step(incident=told, event="reported", detail=detail, also=(record,)))
+        return None
+    incident = replace(incident, summary=investigation.summary)
+    await commit(ctx, Step(incident=incident, event="investigated", detail=detail, also=(record,)))
+    return await _propose(ctx, incident, rule, mode, snapshot, investigation)
+
+
+def _recording(investigation: Investigation) -> _Companion:
+    return _Companion(investigation)
+
+
+@dataclass(frozen=True)
+class _Companion:
+    investigation: Investigation
+
+    def __call__(self, con: Connection) -> None:
+        investigations.insert(con, self.investigation)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Refusal:
+    proposal: Proposal
+    checks: tuple[Check, ...]
+
+
+async def _propose(
+    ctx: Context, incident: Incident, rule: Rule, mode: Mode, snapshot: Snapshot, investigation: Investigation
+) -> float | None:
+    limit = await _limits(ctx, incident)
+    if limit:
+        return await _escalate(ctx, incident, Outcome.REFUSED, limit, event="plan_refused")
+    tried = await _tried(ctx, incident)
+    facts = await policy_facts(ctx, incident, snapshot.root, rule)
+    judged = [
+        (proposal, judge(proposal, rule=rule, mode=mode, snapshot=snapshot, facts=facts))
+        for proposal in investigation.proposals
+        if _shape(proposal.action) not in tried
+    ]
+    refusals = [_Refusal(proposal=p, checks=v.objections) for p, v in judged if not v.admitted]
+    for proposal, verdict in _in_order(judged):
+        try:
+            plan = await make_plan(
+                ctx.cluster,
+                proposal,
+                snapshot=snapshot,
+                verdict=verdict,
+                incident_id=incident.id,
+                investigation_id=investigation.id,
+                rule=rule,
+                now=ctx.now(),
+                mint=ctx.mint,
+            )
+        except (PolicyViolation, PlanInvalid, PlanStale, ObjectGone, FieldConflict, Forbidden) as exc:
+            refusals.append(_Refusal(proposal=proposal, checks=(_as_check(exc),)))
+            continue
+        return await _submit(ctx, incident, plan, verdict, mode)
+    return await _refused(ctx, incident, refusals, tried_before=len(judged) < len(investigation.proposals))
+
+
+def _in_order(judged: list[tuple[Proposal, PolicyVerdict]]) -> list[tuple[Proposal, PolicyVerdict]]:
+    """Best first; but where policy itself may approve one answer to the leading fault, that one leads."""
+    admitted = [(proposal, verdict) for proposal, verdict in judged if verdict.admitted]
+    if not admitted:
+        return []
+    leading = admitted[0][0].finding
+    return sorted(admitted, key=lambda pair: not (pair[1].autonomous and pair[0].finding == leading))
+
+
+async def _submit(ctx: Context, incident: Incident, plan: Plan, verdict: PolicyVerdict, mode: Mode) -> float:
+    ctx.metrics.plans.labels(action=plan.action.kind, state=PlanState.PROPOSED.value).inc()
+    detail = {
+        "plan": plan.id,
+        "digest": plan.digest,
+        "action": plan.action.kind,
+        "checks": [{"name": c.name, "passed": c.passed, "detail": c.detail} for c in plan.checks],
+    }
+    if not (verdict.autonomous and mode is Mode.AUTONOMOUS):
+        waiting = moved(incident, Move.AWAIT_APPROVAL)
+        await commit(
+            ctx,
+            Step(incident=waiting, event="plan_proposed", detail=detail, also=(lambda con: plans.insert(con, plan),)),
+        )
+        return 0.0
+    approval = approve(plan, digest=plan.digest, approver="policy", kind="policy", now=ctx.now(), mint=ctx.mint)
+
+    def journal(con: Connection) -> None:
+        plans.insert(con, replace(plan, state=PlanState.APPROVED))
+        plans.add_approval(con, approval)
+
+    await commit(
+        ctx, Step(incident=moved(incident, Move.EXECUTE), event="approved_by_policy", detail=detail, also=(journal,))
+    )
+    return 0.0
+
+
+async def _limits(ctx: Context, incident: Incident) -> str:
+    every = await ctx.store.read(lambda con: plans.of_incident(con, incident.id))
+    stale = sum(plan.state is PlanState.STALE for plan in every)
+    if incident.attempts >= ctx.options.max_plans_per_incident:
+        return f"{incident.attempts} changes did not end this incident: {incident.summary}"
+    if stale >= STALE_PLANS_LIMIT:
+        return f"{incident.root} changed under {stale} plans: someone else is working on it"
+    return ""
+
+
+async def _tried(ctx: Context, incident: Incident) -> frozenset[str]:
+    """Shapes of the actions that were already applied for this incident: none is made a second time."""
+    done = await ctx.store.read(lambda con: executions.of_incident(con, incident.id))
+    every = await ctx.store.read(lambda con: plans.of_incident(con, incident.id))
+    applied = {execution.plan_id for execution in done}
+    return frozenset(_shape(plan.action) for plan in every if plan.id in applied)
+
+
+def _shape(action: Action) -> str:
+    """The action without the uid of its target, as text to compare."""
+    return repr(replace(action, target=action.target.without_uid()))
+
+
+def _as_check(exc: PermanentError) -> Check:
+    return Check(name=type(exc).__name__, passed=False, detail=str(exc))
+
+
+async def _refused(ctx: Context, incident: Incident, refusals: list[_Refusal], *, tried_before: bool) -> float | None:
+    reasons = "; ".join(
+        f"{refusal.proposal.action.kind}: {', '.join(check.detail or check.name for check in refusal.checks)}"
+        for refusal in refusals
+    )
+    if not reasons and tried_before:
+        reasons = "the same change was already made once for this incident"
+    detail = {
+        "refusals": [
+            {
+                "action": refusal.proposal.action.kind,
+                "checks": [{"name": c.name, "detail": c.detail} for c in refusal.checks],
+            }
+            for refusal in refusals
+        ]
+    }
+    told = moved(incident, Move.ESCALATE, outcome=Outcome.REFUSED, summary=f"{incident.summary} (no plan: {reasons})")
+    await commit(ctx, Step(incident=told, event="plan_refused", detail=detail))
+    return None
+
+
+async def _escalate(ctx: Context, incident: Incident, outcome: Outcome, summary: str, *, event: str) -> float | None:
+    await commit(ctx, Step(incident=moved(incident, Move.ESCALATE, outcome=outcome, summary=summary), event=event))
+    return None

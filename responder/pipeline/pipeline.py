@@ -1,0 +1,197 @@
+"""The running pipeline: workers on the queue, the intake loop, and recovery at the start."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from responder.domain.errors import PermanentError, StoreUnavailable, TemporaryError
+from responder.domain.incident import Event as Move
+from responder.domain.incident import Incident, Outcome, State
+from responder.domain.mode import ModeSettings
+from responder.domain.plan import Plan
+from responder.domain.rule import RuleSet
+from responder.pipeline import operations
+from responder.pipeline.context import Context, Step, commit, moved
+from responder.pipeline.intake import take_in
+from responder.pipeline.reconcile import reconcile
+from responder.rules.matcher import MatchResult
+from responder.store import alerts, incidents
+from responder.telemetry import get_logger
+
+log = get_logger("pipeline")
+
+_SWEEP_SECONDS = 15.0
+"""How often every active incident is looked at again, whatever the queue holds."""
+
+
+class Pipeline:
+    """One per process. `start` recovers and enqueues every active incident; `stop` ends within its deadline."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._tasks: list[asyncio.Task[None]] = []
+        self._in_step: set[asyncio.Task[Any]] = set()
+        self._background: set[asyncio.Task[object]] = set()
+        self._intake_wakeup = asyncio.Event()
+        self._stopping = False
+
+    async def start(self) -> None:
+        self._tasks = [
+            asyncio.create_task(self._intake(), name="intake"),
+            asyncio.create_task(self._sweep(), name="sweep"),
+            *(asyncio.create_task(self._work(), name=f"worker-{n}") for n in range(self._ctx.options.workers)),
+        ]
+        self.alerts_accepted()
+
+    async def stop(self, *, within_seconds: float) -> None:
+        """Finish what is in the middle of a step, then end. What is cut off is recovered at the next start."""
+        self._stopping = True
+        self._ctx.queue.close()
+        everything = {*self._tasks, *self._background}
+        for task in everything - self._in_step:
+            task.cancel()
+        if self._in_step:
+            await asyncio.wait(self._in_step, timeout=within_seconds)
+        for task in everything:
+            task.cancel()
+        await asyncio.gather(*everything, return_exceptions=True)
+
+    @property
+    def failed(self) -> str:
+        """The name of a task that ended though it must not; '' while all is well. Readiness reads this."""
+        dead = [task for task in self._tasks if task.done()]
+        return "" if self._stopping or not dead else dead[0].get_name()
+
+    def alerts_accepted(self) -> None:
+        """Called by the webhook after its commit: there are alerts to fold."""
+        self._intake_wakeup.set()
+
+    def background(self, work: Coroutine[Any, Any, object]) -> None:
+        """Run something small beside the workers; its failure is logged, and `stop` ends it."""
+
+        def ended(task: asyncio.Task[object]) -> None:
+            self._background.discard(task)
+            if not task.cancelled() and task.exception() is not None:
+                log.critical("background work failed", problem=str(task.exception()))
+
+        task = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(ended)
+
+    async def approve(self, plan_id: str, digest: str, approver: str) -> Plan:
+        return await operations.approve(self._ctx, plan_id, digest=digest, approver=approver)
+
+    async def reject(self, plan_id: str, reason: str, approver: str) -> Plan:
+        return await operations.reject(self._ctx, plan_id, reason=reason, approver=approver)
+
+    async def roll_back(self, execution_id: str, requested_by: str) -> Incident:
+        return await operations.roll_back(self._ctx, execution_id, requested_by=requested_by)
+
+    async def investigate_again(self, incident_id: str, requested_by: str) -> Incident:
+        return await operations.investigate_again(self._ctx, incident_id, requested_by=requested_by)
+
+    async def set_mode(self, settings: ModeSettings, by: str) -> ModeSettings:
+        return await operations.set_mode(self._ctx, settings, by=by)
+
+    def mode(self) -> ModeSettings:
+        return self._ctx.brakes.settings
+
+    @property
+    def rule_set(self) -> RuleSet:
+        return self._ctx.rules.rule_set
+
+    def explain(self, labels: dict[str, str], source: str) -> MatchResult:
+        return self._ctx.rules.current.match(labels, source)
+
+    async def _work(self) -> None:
+        queue, worker = self._ctx.queue, asyncio.current_task()
+        assert worker is not None
+        while not self._stopping:
+            incident_id = await queue.get()
+            started = self._ctx.monotonic()
+            self._in_step.add(worker)
+            try:
+                pause = await self._step(incident_id)
+            finally:
+                self._in_step.discard(worker)
+                queue.done(incident_id)
+                self._ctx.metrics.reconcile_seconds.observe(self._ctx.monotonic() - started)
+            if pause is not None and not self._stopping:
+                queue.add_after(incident_id, pause)
+
+    async def _step(self, incident_id: str) -> float | None:
+        """One step with every error turned into a back-off or an escalation: a worker never dies of an incident."""
+        ctx = self._ctx
+        try:
+            pause = await reconcile(ctx, incident_id)
+        except TemporaryError as exc:
+            delay = ctx.queue.add_failed(
+                incident_id, at_least_seconds=exc.delay_seconds if exc.delay_seconds > 1 else 0
+            )
+            ctx.metrics.reconcile_errors.labels(error=type(exc).__name__).inc()
+            log.warning("step put off", incident=incident_id, problem=str(exc), again_in_seconds=round(delay, 1))
+            return None
+        except PermanentError as exc:
+            await self._give_up(incident_id, exc)
+            return None
+        except Exception as exc:
+            log.exception("step failed", incident=incident_id)
+            await self._give_up(incident_id, exc)
+            return None
+        ctx.queue.forget(incident_id)
+        return pause
+
+    async def _give_up(self, incident_id: str, exc: Exception) -> None:
+        ctx = self._ctx
+        ctx.metrics.reconcile_errors.labels(error=type(exc).__name__).inc()
+        try:
+            incident = await ctx.store.read(lambda con: incidents.get(con, incident_id))
+            if incident.state in (State.RESOLVED, State.ESCALATED, State.SUPPRESSED):
+                return
+            summary = f"{type(exc).__name__}: {exc}"
+            ended = moved(incident, Move.ESCALATE, outcome=Outcome.FAILED, summary=summary)
+            await commit(ctx, Step(incident=ended, event="failed", detail={"error": summary}))
+        except (StoreUnavailable, PermanentError) as failure:
+            log.critical("could not record the failure", incident=incident_id, problem=str(failure))
+            ctx.queue.add_failed(incident_id, at_least_seconds=5.0)
+
+    async def _intake(self) -> None:
+        delay = 0.0
+        while True:
+            if delay:
+                await asyncio.sleep(delay)
+            else:
+                await self._intake_wakeup.wait()
+            self._intake_wakeup.clear()
+            try:
+                more = await take_in(self._ctx)
+            except TemporaryError as exc:
+                delay = max(1.0, min(exc.delay_seconds, 5.0))
+                log.warning("intake put off", problem=str(exc), again_in_seconds=delay)
+                continue
+            delay = 0.0
+            if more:
+                self._intake_wakeup.set()
+
+    async def _sweep(self) -> None:
+        """Enqueue every active incident: at the start for recovery, then now and again as a net under the queue."""
+        while True:
+            try:
+                for incident_id in await self._ctx.store.read(incidents.active):
+                    if not self._ctx.queue.knows(incident_id):
+                        self._ctx.queue.add(incident_id)
+                await self._measure()
+            except StoreUnavailable as exc:
+                log.warning("sweep put off", problem=str(exc))
+            await asyncio.sleep(_SWEEP_SECONDS)
+
+    async def _measure(self) -> None:
+        ctx = self._ctx
+        by_state = await ctx.store.read(incidents.count_by_state)
+        for state in State:
+            ctx.metrics.incidents.labels(state=state.value).set(by_state.get(state, 0))
+        pending = (await ctx.store.read(alerts.counts)).pending
+        ctx.metrics.alerts_pending.set(pending)
+        ctx.metrics.queue_depth.set(len(ctx.queue))

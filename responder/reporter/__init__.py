@@ -1,0 +1,1 @@
+"""Tells people what happened. Nothing here decides anything."""
