@@ -68,6 +68,8 @@ class Finding:
     """Where the fault is, which need not be where it was noticed."""
     container: str = ""
     """Container or init container, empty where the fault is the object's."""
+    about: str = ""
+    """Tells faults of one signature in one container apart: a directory, a port, the name that is missing."""
     cause: str
     """A sentence for people."""
     confidence: float
@@ -76,6 +78,11 @@ class Finding:
     """Ids of what supports it. A finding that cites nothing bars autonomy."""
     fixable: bool = True
     """False: nothing outside the program explains or mends it."""
+
+    @property
+    def fault(self) -> str:
+        """`signature`, or `signature:about`: what a proposal answers and a verification looks for again."""
+        return f"{self.signature}:{self.about}" if self.about else self.signature
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +107,7 @@ class Proposal:
     action: Action
     reason: str
     finding: str
-    """Signature of the finding that it answers."""
+    """`Finding.fault` of what it answers."""
     evidence: tuple[str, ...] = ()
 
 

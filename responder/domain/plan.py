@@ -85,7 +85,7 @@ class Plan:
     incident_id: str
     investigation_id: str
     finding: str
-    """Signature of the finding it answers."""
+    """`Finding.fault` of what it answers."""
     action: Action
     reason: str
     changes: tuple[Change, ...]

@@ -1,0 +1,297 @@
+"""Alerts as they arrive: one row each, duplicates folded, the unreadable kept with their reason.
+
+Every accepted row is pending, processed or quarantined, and only ever moves from the first to one of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple, TypeAlias
+
+import orjson
+
+from responder.domain.alert import Alert, AlertSource, AlertStatus, Delivery
+from responder.domain.errors import NotFound
+from responder.store.connection import Connection
+from responder.store.rows import from_timestamp, to_timestamp
+
+_COLUMNS = {
+    "seq": "BIGINT",
+    "fingerprint": "VARCHAR",
+    "source": "VARCHAR",
+    "status": "VARCHAR",
+    "alertname": "VARCHAR",
+    "namespace": "VARCHAR",
+    "severity": "VARCHAR",
+    "starts_at": "TIMESTAMP",
+    "ends_at": "TIMESTAMP",
+    "labels": "VARCHAR",
+    "annotations": "VARCHAR",
+    "generator_url": "VARCHAR",
+    "receiver": "VARCHAR",
+    "group_key": "VARCHAR",
+    "truncated": "INTEGER",
+    "received_at": "TIMESTAMP",
+    "state": "VARCHAR",
+    "reason": "VARCHAR",
+    "raw": "VARCHAR",
+}
+_INSERT = f"INSERT INTO alerts ({', '.join(_COLUMNS)}) SELECT " + ", ".join(
+    f"unnest(?::{t}[])" for t in _COLUMNS.values()
+)
+_ALERT = "fingerprint, source, status, starts_at, ends_at, labels, annotations, generator_url"
+
+_RAW_MAX = 16_384
+"""Characters of a quarantined alert that are kept."""
+
+Row: TypeAlias = tuple[object, ...]
+"""One value per column, without `seq`."""
+
+
+class Identity(NamedTuple):
+    """What makes two alerts the same episode. Quarantined ones are told apart by their text."""
+
+    source: str
+    fingerprint: str
+    starts_at: datetime | None
+    raw: str = ""
+
+
+class Incoming(NamedTuple):
+    """One alert on its way into the table."""
+
+    identity: Identity
+    status: str
+    row: Row
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestResult:
+    accepted: int
+    """New rows, the quarantined included."""
+    duplicates: int
+    quarantined: int
+    ids: tuple[int, ...] = ()
+    """`seq` of the new rows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PendingAlert:
+    seq: int
+    alert: Alert
+    truncated_alerts: int
+    receiver: str
+    received_at: datetime
+
+
+class AlertCounts(NamedTuple):
+    accepted: int
+    processed: int
+    pending: int
+    quarantined: int
+
+
+def incoming(delivery: Delivery, received_at: datetime) -> tuple[Incoming, ...]:
+    """A delivery as rows. Pure, and the costly part of an ingest: callers do it before they queue for the writer."""
+    at = to_timestamp(received_at)
+    shared = (_clean(delivery.receiver), _clean(delivery.group_key), delivery.truncated_alerts, at)
+    rows = []
+    for alert in delivery.alerts:
+        try:
+            rows.append(_incoming(alert, shared))
+        except (TypeError, ValueError) as exc:
+            rows.append(_unreadable(f"cannot be stored: {exc}", repr(alert), shared))
+    rows.extend(_unreadable(bad.reason, bad.raw, shared) for bad in delivery.quarantined)
+    return tuple(rows)
+
+
+def size_of(rows: Sequence[Incoming]) -> int:
+    """Characters that the rows hold in memory, roughly."""
+    return sum(300 + sum(len(value) for value in entry.row if isinstance(value, str)) for entry in rows)
+
+
+def fold(con: Connection, rows: Sequence[Incoming]) -> list[bool]:
+    """For each row, in order: is it new? A duplicate repeats the status that its episode has last shown.
+
+    So a `firing` that comes again after the `resolved` of the same start is news: a late copy from a slow peer, or an
+    alert that fires again; which of them is decided by the time between, elsewhere.
+    """
+    last = _last_status(con, rows)
+    news = []
+    for identity, status, _ in rows:
+        news.append(last.get(identity) != status)
+        last[identity] = status
+    return news
+
+
+def insert(con: Connection, rows: Sequence[Incoming], first_seq: int) -> None:
+    """Add rows in one statement, numbered from `first_seq`."""
+    if rows:
+        columns = [list(column) for column in zip(*(entry.row for entry in rows), strict=True)]
+        con.execute(_INSERT, [list(range(first_seq, first_seq + len(rows))), *columns])
+
+
+def last_seq(con: Connection) -> int:
+    row = con.execute("SELECT coalesce(max(seq), 0) FROM alerts").fetchone()
+    return int(row[0]) if row else 0
+
+
+def pending(con: Connection, limit: int = 1000) -> tuple[PendingAlert, ...]:
+    """Oldest first."""
+    rows = con.execute(
+        f"SELECT seq, truncated, receiver, received_at, {_ALERT} FROM alerts "
+        f"WHERE state = 'pending' ORDER BY seq LIMIT {max(1, limit)}"
+    ).fetchall()
+    return tuple(
+        PendingAlert(
+            seq=row[0],
+            truncated_alerts=row[1],
+            receiver=row[2],
+            received_at=from_timestamp(row[3]),
+            alert=_alert(row[4:]),
+        )
+        for row in rows
+    )
+
+
+def previous(con: Connection, seq: int, alert: Alert) -> Alert | None:
+    """The last processed word on the same fingerprint that came before row `seq`."""
+    row = con.execute(
+        f"SELECT {_ALERT} FROM alerts WHERE source = ? AND fingerprint = ? AND seq < ? AND state = 'processed' "
+        "ORDER BY seq DESC LIMIT 1",
+        [alert.source.value, alert.fingerprint, seq],
+    ).fetchone()
+    return None if row is None else _alert(row)
+
+
+def mark_processed(con: Connection, seqs: Sequence[int], incident_id: str | None, reason: str = "") -> None:
+    """Pending rows become processed; with an incident they join it."""
+    if not seqs:
+        return
+    chosen = list(seqs)
+    con.execute(
+        "UPDATE alerts SET state = 'processed', reason = ? "
+        "WHERE state = 'pending' AND seq >= ? AND seq <= ? AND seq IN (SELECT unnest(?::BIGINT[]))",
+        [reason, min(chosen), max(chosen), chosen],
+    )
+    if incident_id is not None:
+        con.execute(
+            "INSERT INTO incident_alerts SELECT ?, s.seq FROM (SELECT unnest(?::BIGINT[]) AS seq) s WHERE NOT EXISTS "
+            "(SELECT 1 FROM incident_alerts j WHERE j.incident_id = ? AND j.alert_seq = s.seq)",
+            [incident_id, chosen, incident_id],
+        )
+
+
+def quarantine(con: Connection, seq: int, reason: str) -> None:
+    """A pending row that cannot be processed is set aside. Raises NotFound where no such row is pending."""
+    row = con.execute(
+        "UPDATE alerts SET state = 'quarantined', reason = ? WHERE seq = ? AND state = 'pending'", [reason, seq]
+    ).fetchone()
+    if row is None or row[0] == 0:
+        raise NotFound(f"alert {seq} is not pending")
+
+
+def counts(con: Connection) -> AlertCounts:
+    row = con.execute(
+        "SELECT count(*), count(*) FILTER (state = 'processed'), count(*) FILTER (state = 'pending'), "
+        "count(*) FILTER (state = 'quarantined') FROM alerts"
+    ).fetchone()
+    return AlertCounts(*row) if row else AlertCounts(0, 0, 0, 0)
+
+
+def of_incident(con: Connection, incident_id: str) -> tuple[tuple[Alert, datetime], ...]:
+    """The incident's alerts with the time each was received, oldest first."""
+    rows = con.execute(
+        f"SELECT received_at, {_ALERT} FROM alerts JOIN incident_alerts j ON j.alert_seq = seq "
+        "WHERE j.incident_id = ? ORDER BY seq",
+        [incident_id],
+    ).fetchall()
+    return tuple((_alert(row[1:]), from_timestamp(row[0])) for row in rows)
+
+
+def firing_count(con: Connection, incident_id: str) -> int:
+    """How many distinct alerts of the incident were firing when last heard of."""
+    row = con.execute(
+        "SELECT count(*) FROM (SELECT arg_max(status, seq) AS status FROM alerts "
+        "JOIN incident_alerts j ON j.alert_seq = seq WHERE j.incident_id = ? GROUP BY source, fingerprint) "
+        "WHERE status = 'firing'",
+        [incident_id],
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _incoming(alert: Alert, shared: tuple[object, ...]) -> Incoming:
+    labels, starts_at = alert.labels, to_timestamp(alert.starts_at)
+    (alert.fingerprint + alert.generator_url).encode()  # a lone surrogate cannot be stored: better to know it now
+    row = (
+        alert.fingerprint,
+        alert.source.value,
+        alert.status.value,
+        labels.get("alertname", ""),
+        labels.get("namespace", ""),
+        labels.get("severity", ""),
+        starts_at,
+        None if alert.ends_at is None else to_timestamp(alert.ends_at),
+        _json(labels),
+        _json(alert.annotations),
+        alert.generator_url,
+        *shared,
+        "pending",
+        "",
+        "",
+    )
+    return Incoming(Identity(alert.source.value, alert.fingerprint, starts_at), alert.status.value, row)
+
+
+def _unreadable(reason: str, raw: str, shared: tuple[object, ...]) -> Incoming:
+    kept = _clean(raw[:_RAW_MAX])
+    row = ("", "", "", "", "", "", None, None, "{}", "{}", "", *shared, "quarantined", _clean(reason), kept)
+    return Incoming(Identity("", "", None, kept), "", row)
+
+
+def _last_status(con: Connection, rows: Sequence[Incoming]) -> dict[Identity, str]:
+    """The status last stored for each identity among `rows` that the table knows."""
+    known: dict[Identity, str] = {}
+    starts = [identity.starts_at for identity, _, _ in rows if identity.starts_at is not None]
+    if starts:
+        # The range of starts lets the engine skip the blocks that hold other days.
+        found = con.execute(
+            "SELECT source, fingerprint, starts_at, arg_max(status, seq) FROM alerts "
+            "WHERE starts_at >= ? AND starts_at <= ? AND fingerprint IN (SELECT unnest(?::VARCHAR[])) "
+            "GROUP BY source, fingerprint, starts_at",
+            [min(starts), max(starts), list({identity.fingerprint for identity, _, _ in rows})],
+        ).fetchall()
+        known = {Identity(source, fingerprint, at): status for source, fingerprint, at, status in found}
+    texts = list({identity.raw for identity, _, _ in rows if identity.raw})
+    if texts:
+        found = con.execute(
+            "SELECT DISTINCT raw FROM alerts WHERE state = 'quarantined' AND raw IN (SELECT unnest(?::VARCHAR[]))",
+            [texts],
+        ).fetchall()
+        known |= {Identity("", "", None, raw): "" for (raw,) in found}
+    return known
+
+
+def _alert(row: Sequence[object]) -> Alert:
+    fingerprint, source, status, starts_at, ends_at, labels, annotations, generator_url = row
+    return Alert(
+        fingerprint=str(fingerprint),
+        source=AlertSource(str(source)),
+        status=AlertStatus(str(status)),
+        starts_at=from_timestamp(starts_at),  # type: ignore[arg-type]  # only quarantined rows have none
+        ends_at=from_timestamp(ends_at) if isinstance(ends_at, datetime) else None,
+        labels=orjson.loads(str(labels)),
+        annotations=orjson.loads(str(annotations)),
+        generator_url=str(generator_url),
+    )
+
+
+def _json(texts: Mapping[str, str]) -> str:
+    return orjson.dumps(texts if isinstance(texts, dict) else dict(texts)).decode()
+
+
+def _clean(text: str) -> str:
+    """Text that can be stored: lone surrogates become `?`."""
+    return text.encode(errors="replace").decode()
