@@ -32,12 +32,16 @@ class Cluster(Protocol):
     async def list(
         self, kind: str, namespace: str, *, label_selector: str = "", field_selector: str = ""
     ) -> tuple[LiveObject, ...]:
-        """All objects of a kind in a namespace ('' for cluster-scoped kinds), read in pages."""
+        """All objects of a kind in a namespace, read in pages. '' for cluster-scoped kinds, and for all namespaces."""
 
     async def logs(
         self, pod: ObjectRef, container: str, *, previous: bool, tail_lines: int, limit_bytes: int
     ) -> LogTail:
-        """The end of a container's log. An empty text means that the log is empty, never that it could not be read."""
+        """The end of a container's log. An empty text means that the log is empty, never that it could not be read.
+
+        Raises:
+            ObjectGone: also where the pod is there but no such log: never scheduled, not started, no earlier instance.
+        """
 
     async def apply(self, change: Change, *, execution_id: str, dry_run: bool) -> LiveObject:
         """Send one change, with strict field validation, as field manager `clopus`, never forced, never retried.

@@ -1,0 +1,1 @@
+"""Runs real servers for tests: a control plane and Alertmanager. Standard library only, except `api`."""
