@@ -1,0 +1,1 @@
+"""The HTTP surface: routes, credentials, validation, problems. What a verb does is the pipeline's work."""

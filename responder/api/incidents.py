@@ -1,0 +1,170 @@
+"""Incidents: the list, one with all that is known of it, its reasoning, and the request to look again."""
+
+from __future__ import annotations
+
+import re
+
+from aiohttp import web
+
+from responder.api.approvals import NoBody, plan_view
+from responder.api.auth import Role
+from responder.api.endpoint import IDENTITY, Endpoint, Parameter, answer
+from responder.api.requests import CURSOR, LIMIT, Query, read_body
+from responder.api.services import SERVICES
+from responder.domain.incident import Incident, State
+from responder.domain.investigation import Investigation
+from responder.domain.views import (
+    AlertView,
+    DecisionView,
+    ExecutionView,
+    IncidentDetail,
+    IncidentPage,
+    InvestigationSummary,
+    Reasoning,
+)
+from responder.store import alerts, decisions, executions, incidents, investigations, plans
+from responder.store.store import Connection
+
+MAX_ALERTS = 500
+"""Alerts in one detail answer, newest first: an incident may have gathered ten thousand."""
+
+_CURSOR = re.compile(r"inc-[0-9a-z]{12}\Z", re.ASCII)
+
+_INCIDENT_QUERY = (
+    Parameter(name="state", meaning="only these states; repeat or separate by commas", choices=tuple(State)),
+    Parameter(name="namespace", meaning="only this namespace"),
+    Parameter(name="rule", meaning="only incidents that this rule decided"),
+    Parameter(name="q", meaning="text that id, key, summary or labels contain"),
+    LIMIT,
+    CURSOR,
+)
+
+
+async def list_incidents(request: web.Request) -> web.Response:
+    query = Query(request, _INCIDENT_QUERY)
+    states = tuple(State(value) for value in query.choices("state", State))
+    namespace, rule, text = query.text("namespace"), query.text("rule"), query.text("q")
+    limit, cursor = query.limit(), query.cursor(_CURSOR)
+
+    def read(con: Connection) -> IncidentPage:
+        found, following = incidents.page(
+            con, states=states, namespace=namespace, rule=rule, text=text, limit=limit, cursor=cursor
+        )
+        return IncidentPage(incidents=found, next_cursor=following)
+
+    return answer(await request.app[SERVICES].store.read(read))
+
+
+async def get_incident(request: web.Request) -> web.Response:
+    Query(request, ())
+    incident_id = request.match_info["id"]
+    return answer(await request.app[SERVICES].store.read(lambda con: _detail(con, incident_id)))
+
+
+async def get_reasoning(request: web.Request) -> web.Response:
+    Query(request, ())
+    incident_id = request.match_info["id"]
+
+    def read(con: Connection) -> Reasoning:
+        incidents.get(con, incident_id)
+        return Reasoning(incident_id=incident_id, investigations=investigations.of_incident(con, incident_id))
+
+    return answer(await request.app[SERVICES].store.read(read))
+
+
+async def investigate(request: web.Request) -> web.Response:
+    await read_body(request, NoBody)
+    pipeline = request.app[SERVICES].pipeline
+    return answer(await pipeline.investigate_again(request.match_info["id"], request[IDENTITY].name), status=202)
+
+
+def _detail(con: Connection, incident_id: str) -> IncidentDetail:
+    return IncidentDetail(
+        incident=incidents.get(con, incident_id),
+        alerts=tuple(
+            AlertView(alert=alert, received_at=received_at)
+            for alert, received_at in alerts.of_incident(con, incident_id)[-MAX_ALERTS:]
+        ),
+        timeline=incidents.timeline(con, incident_id),
+        decisions=_decisions(con, incident_id),
+        investigations=tuple(_summary(item) for item in investigations.of_incident(con, incident_id)),
+        plans=tuple(plan_view(con, plan) for plan in plans.of_incident(con, incident_id)),
+        executions=tuple(
+            ExecutionView(execution=item, verifications=executions.verifications(con, item.id))
+            for item in executions.of_incident(con, incident_id)
+        ),
+    )
+
+
+def _decisions(con: Connection, incident_id: str) -> tuple[DecisionView, ...]:
+    return tuple(
+        DecisionView(
+            at=item.decided_at,
+            rule=item.rule,
+            rule_mode=item.rule_mode,
+            mode=item.mode,
+            rule_set=item.rule_set,
+            why=item.why,
+        )
+        for item in decisions.of_incident(con, incident_id)
+    )
+
+
+def _summary(investigation: Investigation) -> InvestigationSummary:
+    return InvestigationSummary(
+        id=investigation.id,
+        number=investigation.number,
+        analyzer=investigation.analyzer,
+        started_at=investigation.started_at,
+        ended_at=investigation.ended_at,
+        conclusion=investigation.conclusion,
+        summary=investigation.summary,
+        findings=investigation.findings,
+        ruled_out=investigation.ruled_out,
+        unchecked=investigation.unchecked,
+        proposals=investigation.proposals,
+        evidence_count=len(investigation.evidence),
+        step_count=len(investigation.steps),
+        cost_usd=investigation.cost_usd,
+    )
+
+
+ENDPOINTS = (
+    Endpoint(
+        method="GET",
+        path="/api/v1/incidents",
+        handler=list_incidents,
+        role=Role.VIEWER,
+        summary="Incidents, newest first.",
+        query=_INCIDENT_QUERY,
+        answer=IncidentPage,
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/v1/incidents/{id}",
+        handler=get_incident,
+        role=Role.VIEWER,
+        summary="One incident: alerts, timeline, decisions, investigations, plans, executions, verifications.",
+        answer=IncidentDetail,
+        refusals=(404,),
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/v1/incidents/{id}/reasoning",
+        handler=get_reasoning,
+        role=Role.VIEWER,
+        summary="Its investigations with every step and all evidence.",
+        answer=Reasoning,
+        refusals=(404,),
+    ),
+    Endpoint(
+        method="POST",
+        path="/api/v1/incidents/{id}/investigate",
+        handler=investigate,
+        role=Role.OPERATOR,
+        summary="Look at it afresh; a plan that waits is withdrawn.",
+        body=NoBody,
+        answer=Incident,
+        refusals=(404, 409),
+    ),
+)
