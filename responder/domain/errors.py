@@ -9,6 +9,7 @@
     |   +-- AnalyzerUnavailable
     |   +-- StoreUnavailable     disk full, store closed or failed: callers answer 503
     |   +-- QueueFull            callers answer 503
+    |   +-- Superseded           somebody else moved the incident meanwhile: read it again
     +-- PermanentError           escalate to a human
         +-- PolicyViolation      the guard or the policy said no
         +-- PlanStale            the object is not what the plan was computed from
@@ -89,6 +90,10 @@ class AnalyzerUnavailable(TemporaryError):
 
 class StoreUnavailable(TemporaryError):
     """The store cannot commit: disk full, closed, or failed."""
+
+
+class Superseded(TemporaryError):
+    """The incident was changed between read and write: read it again and decide anew."""
 
 
 class QueueFull(TemporaryError):

@@ -118,6 +118,8 @@ class Conclusion(StrEnum):
     """The cause lies inside the program: nothing is proposed."""
     RECOVERED = "recovered"
     """The object is well and steady now: nothing is proposed."""
+    UNSETTLED = "unsettled"
+    """Well at this moment, and not for long enough to say more: look again soon."""
     UNEXPLAINED = "unexplained"
     """Something is wrong that the evidence does not explain: nothing is proposed."""
     NOT_APPLICABLE = "not_applicable"

@@ -1,0 +1,57 @@
+"""The diff that people approve: what the API server answered to the dry run, against what is there now.
+
+Status and bookkeeping are left out; nothing else is, and nothing is cut. The text is part of the plan's digest, so what
+is shown is what is hashed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator
+
+import yaml
+
+from responder.domain.manifest import Manifest, decided
+from responder.domain.refs import ObjectRef
+from responder.domain.visible import visible
+
+_CONTEXT_LINES = 3
+_NEVER_FOLD = 1 << 20  # columns; a folded line would show one value as several
+
+
+def render_diff(before: Manifest, after: Manifest, ref: ObjectRef) -> str:
+    """Unified diff of the two objects as YAML; '' where nothing that anyone decides about differs."""
+    lines = difflib.unified_diff(
+        _lines(before), _lines(after), f"{ref.key} (now)", f"{ref.key} (planned)", n=_CONTEXT_LINES, lineterm=""
+    )
+    return "\n".join(lines)
+
+
+def render_eviction(ref: ObjectRef, *, controller: ObjectRef) -> str:
+    """What stands in the diff's place where an object goes away instead of changing."""
+    lines = (
+        f"--- {ref.key} (now)",
+        "+++ (evicted)",
+        f"-uid: {ref.uid}",
+        f"# {controller.key} makes another pod in its place",
+    )
+    return "\n".join(visible(line) for line in lines)
+
+
+def _lines(body: Manifest) -> list[str]:
+    return list(_visible_lines(_yaml(body)))
+
+
+def _yaml(body: Manifest) -> str:
+    # Plain JSON types first: the YAML writer knows no other mapping than dict and would write anchors for shared parts.
+    plain = json.loads(json.dumps(decided(body)))
+    return yaml.dump(
+        plain, Dumper=yaml.CSafeDumper, default_flow_style=False, sort_keys=True, allow_unicode=True, width=_NEVER_FOLD
+    )
+
+
+def _visible_lines(text: str) -> Iterator[str]:
+    # Only at line feeds: `splitlines` would also break at characters that must be shown, not obeyed.
+    for line in text.rstrip("\n").split("\n"):
+        yield visible(line)
