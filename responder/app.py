@@ -67,6 +67,7 @@ class Responder:
         self._metrics = metrics
         self._stop_watching = asyncio.Event()
         self._stopping = False
+        self._recorded_rules = ""
         self._queue = WorkQueue()
         self.pipeline = Pipeline(self._context(brakes, analyzers))
         self._listener = Listener(
@@ -174,6 +175,7 @@ class Responder:
             credentials=_credentials(self._settings),
             now=utc_now,
             not_ready=self._not_ready,
+            allowed_hosts=_service_names(self._settings),
             on_too_large=self._too_large,
             webhook_max_bytes=server.max_body_bytes,
             webhook_max_pending_bytes=self._settings.intake.max_pending_bytes,
@@ -196,12 +198,15 @@ class Responder:
         if rules.error is not None:
             log.error("rule files are not in force: the last good set stays", problem=str(rules.error))
             return
+        if rules.rule_set.digest == self._recorded_rules:
+            return
         self._metrics.rules_loaded.set(len(rules.rule_set.rules))
         log.info("rules in force", rules=len(rules.rule_set.rules), digest=rules.rule_set.digest)
         self.pipeline.background(self._record_rules())
 
     async def _record_rules(self) -> None:
         at, rule_set = utc_now(), self._rules.rule_set
+        self._recorded_rules = rule_set.digest
         files = tuple(dict.fromkeys(rule.file for rule in rule_set.rules))
 
         def job(con: Connection) -> None:
@@ -219,6 +224,13 @@ class Responder:
         self.pipeline.background(
             self._store.write(lambda con: _raise_own(con, "clopus/webhook-too-large", summary, at))
         )
+
+
+def _service_names(settings: Settings) -> frozenset[str]:
+    """The names under which operators may call, beside loopback and addresses: the Service's, and those configured."""
+    namespace = settings.cluster.own_namespace or "clopus"
+    service = {"clopus", *(f"clopus.{namespace}{rest}" for rest in ("", ".svc", ".svc.cluster.local"))}
+    return frozenset(service | set(settings.server.allowed_hosts))
 
 
 def _credentials(settings: Settings) -> Credentials:

@@ -52,6 +52,9 @@ class Server(_Section):
     shutdown_seconds: float = Field(
         default=20.0, gt=0, le=25, description="Time to end in-flight work at SIGTERM, seconds"
     )
+    allowed_hosts: tuple[Text, ...] = Field(
+        default=(), description="Further host names that operators may call; the Service's own and addresses always may"
+    )
     max_connections: int = Field(default=2048, ge=1, description="Open connections at once; more are closed at once")
 
 

@@ -113,10 +113,8 @@ async def _recovered(ctx: Context, execution: Execution) -> Execution:
     """The execution with its outcome: as recorded, or as the cluster tells after a crash."""
     if execution.outcome is not ExecutionOutcome.PENDING:
         return execution
-    settled = await executor.recover(ctx.cluster, execution)
-    settled = replace(settled, outcome_at=ctx.now())
-    log.warning("execution was left open by a crash", execution=execution.id, outcome=settled.outcome.value)
-    await ctx.store.write(lambda con: executions.record_outcome(con, settled))
+    settled = await executor.settle(ctx.cluster, ctx.store, execution, now=ctx.now)
+    log.warning("execution was left open", execution=execution.id, outcome=settled.outcome.value)
     return settled
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from responder.analyzer.protocol import Analyzer
 from responder.cluster.protocol import Cluster
+from responder.domain.errors import Superseded
 from responder.domain.incident import Event as Move
 from responder.domain.incident import Incident, Outcome, State, transition
 from responder.domain.manifest import Json
@@ -66,6 +68,8 @@ class Context:
     monotonic: Callable[[], float]
     """For durations."""
     mint: Callable[[str], str]
+    deciding: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held from counting a budget to committing what uses it, so that two incidents cannot spend the same rest."""
     elapsed_bases: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Execution id -> (monotonic time of the first look of this process, seconds verified before it)."""
 
@@ -87,11 +91,19 @@ class Step:
 
 
 async def commit(ctx: Context, step: Step) -> Incident:
-    """Write incident, audit record and companions in one transaction."""
+    """Write incident, audit record and companions in one transaction.
+
+    Raises:
+        Superseded: the incident is not what it was when the step read it: an operator, an alert or another step moved
+            it. Nothing is written; what the step decided may no longer be right.
+    """
     at = ctx.now()
     incident = replace_times(step.incident, at)
 
     def job(con: Connection) -> None:
+        stored = incidents.get(con, incident.id)
+        if stored.updated_at != step.incident.updated_at:
+            raise Superseded(f"{incident.id} moved to {stored.state} meanwhile", delay_seconds=0.0)
         incidents.update(con, incident)
         for companion in step.also:
             companion(con)

@@ -9,6 +9,7 @@ from responder.analyzer.collect import collect, resolve_root
 from responder.domain.action import Action
 from responder.domain.errors import (
     AnalyzerUnavailable,
+    ClusterUnavailable,
     FieldConflict,
     Forbidden,
     ObjectGone,
@@ -17,6 +18,7 @@ from responder.domain.errors import (
     PlanStale,
     PolicyViolation,
 )
+from responder.domain.execution import ExecutionOutcome
 from responder.domain.incident import Event as Move
 from responder.domain.incident import Incident, Outcome
 from responder.domain.investigation import Conclusion, Investigation, Proposal
@@ -30,7 +32,7 @@ from responder.fixer.planner import make_plan
 from responder.pipeline.context import DEFAULT_RULE, Context, Step, commit, moved
 from responder.pipeline.intake import SOURCE_LABEL
 from responder.pipeline.policy import effective_mode, open_breakers, policy_facts
-from responder.store import decisions, executions, investigations, plans
+from responder.store import decisions, executions, incidents, investigations, plans
 from responder.store.store import Connection
 from responder.telemetry import get_logger
 
@@ -39,8 +41,14 @@ log = get_logger("pipeline")
 STALE_PLANS_LIMIT = 3
 """An object that moves under every plan is being worked on by someone else."""
 
+_UNSETTLED_SECONDS = 10.0
+"""Pause before the next look at an object that is well at this moment."""
+
+_TAKEN_BACK = frozenset({Outcome.REVERTED_BY_OTHERS, Outcome.ROLLED_BACK, Outcome.ROLLBACK_FAILED})
+
 _QUIET_OUTCOMES = {
     Conclusion.UNFIXABLE: Outcome.UNFIXABLE,
+    Conclusion.UNSETTLED: Outcome.UNEXPLAINED,
     Conclusion.UNEXPLAINED: Outcome.UNEXPLAINED,
     Conclusion.NOT_APPLICABLE: Outcome.REPORTED,
 }
@@ -54,7 +62,7 @@ async def investigate_step(ctx: Context, incident: Incident) -> float | None:
         return await _escalate(
             ctx, incident, Outcome.REPORTED, f"{incident.key}: the alert names no object to look at", event="reported"
         )
-    snapshot = await _look(ctx, incident.root)
+    snapshot = await _look(ctx, incident.root, rule.deadline_seconds)
     if isinstance(snapshot, str):
         return await _escalate(ctx, incident, Outcome.REPORTED, snapshot, event="reported")
     incident = replace(incident, root=snapshot.root)
@@ -87,13 +95,16 @@ async def _match(ctx: Context, incident: Incident) -> tuple[Rule, Mode]:
     return rule, mode
 
 
-async def _look(ctx: Context, root: ObjectRef) -> Snapshot | str:
+async def _look(ctx: Context, root: ObjectRef, deadline_seconds: float) -> Snapshot | str:
     """The snapshot, or why there is none."""
     try:
-        resolved = await resolve_root(ctx.cluster, root)
-        return await collect(ctx.cluster, resolved, now=ctx.now(), namespaces=ctx.options.namespaces)
+        async with asyncio.timeout(deadline_seconds):
+            resolved = await resolve_root(ctx.cluster, root)
+            return await collect(ctx.cluster, resolved, now=ctx.now(), namespaces=ctx.options.namespaces)
     except Forbidden as exc:
         return f"{root} may not be read: {exc}"
+    except TimeoutError as exc:
+        raise ClusterUnavailable(f"{root} was not read within {deadline_seconds:g} s") from exc
 
 
 async def _investigate(ctx: Context, incident: Incident, rule: Rule, snapshot: Snapshot) -> Investigation:
@@ -125,6 +136,8 @@ async def _investigate(ctx: Context, incident: Incident, rule: Rule, snapshot: S
 async def _decide(
     ctx: Context, incident: Incident, rule: Rule, mode: Mode, snapshot: Snapshot, investigation: Investigation
 ) -> float | None:
+    if investigation.conclusion is Conclusion.UNSETTLED and _may_wait(ctx, incident, rule):
+        return _UNSETTLED_SECONDS
     record = _recording(investigation)
     detail = {"investigation": investigation.id, "conclusion": investigation.conclusion.value}
     if investigation.conclusion is Conclusion.RECOVERED:
@@ -139,8 +152,12 @@ async def _decide(
         await commit(ctx, Step(incident=told, event="reported", detail=detail, also=(record,)))
         return None
     incident = replace(incident, summary=investigation.summary)
-    await commit(ctx, Step(incident=incident, event="investigated", detail=detail, also=(record,)))
+    incident = await commit(ctx, Step(incident=incident, event="investigated", detail=detail, also=(record,)))
     return await _propose(ctx, incident, rule, mode, snapshot, investigation)
+
+
+def _may_wait(ctx: Context, incident: Incident, rule: Rule) -> bool:
+    return (ctx.now() - incident.updated_at).total_seconds() < rule.deadline_seconds
 
 
 def _recording(investigation: Investigation) -> _Companion:
@@ -167,10 +184,18 @@ async def _propose(
     limit = await _limits(ctx, incident)
     if limit:
         return await _escalate(ctx, incident, Outcome.REFUSED, limit, event="plan_refused")
+    async with ctx.deciding:
+        return await _choose(ctx, incident, rule, mode, snapshot, investigation)
+
+
+async def _choose(
+    ctx: Context, incident: Incident, rule: Rule, mode: Mode, snapshot: Snapshot, investigation: Investigation
+) -> float | None:
     tried = await _tried(ctx, incident)
+    burnt = await _burnt(ctx, incident)
     facts = await policy_facts(ctx, incident, snapshot.root, rule)
     judged = [
-        (proposal, judge(proposal, rule=rule, mode=mode, snapshot=snapshot, facts=facts))
+        (proposal, _once_burnt(judge(proposal, rule=rule, mode=mode, snapshot=snapshot, facts=facts), proposal, burnt))
         for proposal in investigation.proposals
         if _shape(proposal.action) not in tried
     ]
@@ -242,11 +267,38 @@ async def _limits(ctx: Context, incident: Incident) -> str:
 
 
 async def _tried(ctx: Context, incident: Incident) -> frozenset[str]:
-    """Shapes of the actions that were already applied for this incident: none is made a second time."""
+    """Shapes of the actions that took effect for this incident, or may have: none is made a second time."""
     done = await ctx.store.read(lambda con: executions.of_incident(con, incident.id))
     every = await ctx.store.read(lambda con: plans.of_incident(con, incident.id))
-    applied = {execution.plan_id for execution in done}
-    return frozenset(_shape(plan.action) for plan in every if plan.id in applied)
+    made = {execution.plan_id for execution in done if execution.outcome is not ExecutionOutcome.NOT_APPLIED}
+    return frozenset(_shape(plan.action) for plan in every if plan.id in made)
+
+
+async def _burnt(ctx: Context, incident: Incident) -> frozenset[str]:
+    """Shapes of the actions that an earlier incident on the object made and that were taken back, by whomever."""
+
+    def read(con: Connection) -> frozenset[str]:
+        earlier, _ = incidents.page(con, namespace=incident.namespace, text=incident.key, limit=100)
+        ended_badly = [i for i in earlier if i.key == incident.key and i.id != incident.id and i.outcome in _TAKEN_BACK]
+        return frozenset(
+            _shape(plan.action)
+            for one in ended_badly
+            for plan in plans.of_incident(con, one.id)
+            if plan.state is PlanState.APPLIED
+        )
+
+    return await ctx.store.read(read)
+
+
+def _once_burnt(verdict: PolicyVerdict, proposal: Proposal, burnt: frozenset[str]) -> PolicyVerdict:
+    """A change that was taken back once is not made a second time without a human."""
+    fresh = _shape(proposal.action) not in burnt
+    check = Check(
+        name="not_taken_back_before",
+        passed=fresh,
+        detail="not made before" if fresh else "this very change was made before and taken back",
+    )
+    return replace(verdict, autonomous=verdict.autonomous and fresh, checks=(*verdict.checks, check))
 
 
 def _shape(action: Action) -> str:

@@ -33,6 +33,19 @@ _HEARTBEAT_SEVERITY = "none"
 """kube-prometheus gives it to Watchdog and InfoInhibitor, which fire while all is well."""
 
 
+_LOOK_AGAIN = frozenset(
+    {
+        Outcome.REPORTED,
+        Outcome.UNFIXABLE,
+        Outcome.UNEXPLAINED,
+        Outcome.EXPIRED,
+        Outcome.REFUSED,
+        Outcome.STALE,
+        Outcome.FAILED,
+    }
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Located:
     pending: PendingAlert
@@ -105,8 +118,7 @@ def _fold_one(con: Connection, ctx: Context, item: _Located) -> str | None:
     if verdict in (Fold.OPENS, Fold.JOINS):
         if current is None:
             return _open(con, ctx, item, key)
-        _join(con, ctx, item, current)
-        return None
+        return _join(con, ctx, item, current)
     alerts.mark_processed(con, seqs, current.id if current else None, verdict.value)
     if verdict is not Fold.RESOLVES or current is None:
         return None
@@ -123,12 +135,26 @@ def _open(con: Connection, ctx: Context, item: _Located, key: str) -> str:
     return incident.id
 
 
-def _join(con: Connection, ctx: Context, item: _Located, current: Incident) -> None:
+def _join(con: Connection, ctx: Context, item: _Located, current: Incident) -> str | None:
+    """The incident's id where the alert is reason enough to look again."""
+    quiet = not alerts.firing_count(con, current.id)
     alerts.mark_processed(con, (item.pending.seq,), current.id, Fold.JOINS.value)
-    if item.pending.truncated_alerts > current.truncated_alerts:
-        more = replace(current, truncated_alerts=item.pending.truncated_alerts)
-        incidents.update(con, replace_times(more, ctx.now()))
+    truncated = max(current.truncated_alerts, item.pending.truncated_alerts)
+    joined = replace(current, truncated_alerts=truncated)
+    again = _worth_another_look(ctx, current, quiet=quiet)
+    if again:
+        joined = moved(joined, Move.INVESTIGATE, outcome=Outcome.NONE)
+    if joined != current:
+        incidents.update(con, replace_times(joined, ctx.now()))
     _audit(con, ctx, "alert_joined", current, item.pending.alert)
+    return current.id if again else None
+
+
+def _worth_another_look(ctx: Context, current: Incident, *, quiet: bool) -> bool:
+    """An incident that was handed to a human over what could be seen then, not over a change or a decision."""
+    if current.state is not State.ESCALATED or current.outcome not in _LOOK_AGAIN:
+        return False
+    return quiet or (ctx.now() - current.updated_at).total_seconds() >= ctx.options.grace_seconds
 
 
 def _known(con: Connection, item: PendingAlert, key: str, current: Incident | None) -> KnownEpisode | None:

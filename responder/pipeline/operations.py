@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from responder.domain.errors import ApprovalMismatch, IllegalTransition
 from responder.domain.execution import ExecutionKind, ExecutionOutcome
+from responder.domain.incident import IN_FLIGHT_STATES, Incident, Outcome
 from responder.domain.incident import Event as Move
-from responder.domain.incident import Incident, Outcome
 from responder.domain.mode import ModeSettings
 from responder.domain.plan import Approval, Plan, PlanState
 from responder.fixer.approval import approve as approval_for
@@ -120,7 +120,10 @@ async def investigate_again(ctx: Context, incident_id: str, *, requested_by: str
     """
 
     def job(con: Connection) -> Incident:
-        incident = moved(incidents.get(con, incident_id), Move.INVESTIGATE, outcome=Outcome.NONE)
+        current = incidents.get(con, incident_id)
+        if current.state in IN_FLIGHT_STATES:
+            raise IllegalTransition(f"{incident_id} is {current.state}: its change has to come to its end first")
+        incident = moved(current, Move.INVESTIGATE, outcome=Outcome.NONE)
         waiting = plans.latest_open(con, incident_id)
         if waiting is not None:
             plans.set_state(con, waiting.id, PlanState.CANCELLED)

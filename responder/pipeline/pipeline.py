@@ -18,6 +18,7 @@ from responder.pipeline.intake import take_in
 from responder.pipeline.reconcile import reconcile
 from responder.rules.matcher import MatchResult
 from responder.store import alerts, incidents
+from responder.store.store import Connection
 from responder.telemetry import get_logger
 
 log = get_logger("pipeline")
@@ -179,7 +180,7 @@ class Pipeline:
         """Enqueue every active incident: at the start for recovery, then now and again as a net under the queue."""
         while True:
             try:
-                for incident_id in await self._ctx.store.read(incidents.active):
+                for incident_id in await self._ctx.store.read(_with_work):
                     if not self._ctx.queue.knows(incident_id):
                         self._ctx.queue.add(incident_id)
                 await self._measure()
@@ -195,3 +196,9 @@ class Pipeline:
         pending = (await ctx.store.read(alerts.counts)).pending
         ctx.metrics.alerts_pending.set(pending)
         ctx.metrics.queue_depth.set(len(ctx.queue))
+
+
+def _with_work(con: Connection) -> tuple[str, ...]:
+    """Active incidents, and the silenced ones: a silence that ended wakes them."""
+    silenced, _ = incidents.page(con, states=(State.SUPPRESSED,), limit=500)
+    return (*incidents.active(con), *(incident.id for incident in silenced))

@@ -8,13 +8,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+from responder.domain.errors import Forbidden
 from responder.domain.execution import VerdictKind
 from responder.domain.incident import ACTIVE_STATES, Incident, State
+from responder.domain.plan import PlanState
 from responder.domain.refs import WORKLOAD_KINDS, ObjectRef
 from responder.domain.rule import Mode, Rule
 from responder.fixer.guard import PolicyFacts
 from responder.pipeline.context import Context
-from responder.store import audit, executions, incidents, modes
+from responder.store import audit, executions, incidents, modes, plans
 from responder.store.store import Connection
 
 FAILED_VERIFICATIONS_IN_A_ROW = 2
@@ -37,13 +39,18 @@ async def policy_facts(ctx: Context, incident: Incident, root: ObjectRef, rule: 
             return executions.count_since(con, at - timedelta(seconds=seconds), **where)
 
         in_flight = tuple(execution for execution in executions.in_flight(con) if execution.incident_id != incident.id)
+        # Approved and not yet written: the budget is spoken for, though no execution shows it yet.
+        coming = [p for p in plans.page(con, states=(PlanState.APPROVED,), limit=500) if p.incident_id != incident.id]
+        coming = [p for p in coming if not executions.of_plan(con, p.id)]
+        busy = [*(e.incident_id for e in in_flight), *(p.incident_id for p in coming)]
+        here = sum(p.action.target.namespace == root.namespace for p in coming)
         same_rule = {i.id for i in _of_rule(con, rule.name)}
         return PolicyFacts(
             workload_actions=used(rule.budget.per_workload.seconds, workload_key=root.key),
-            namespace_actions=used(rule.budget.per_namespace.seconds, namespace=root.namespace),
-            cluster_actions=used(rule.budget.per_cluster.seconds),
+            namespace_actions=used(rule.budget.per_namespace.seconds, namespace=root.namespace) + here,
+            cluster_actions=used(rule.budget.per_cluster.seconds) + len(coming),
             workload_in_flight=any(execution.change.target.same_name(root) for execution in in_flight),
-            rule_in_flight=sum(execution.incident_id in same_rule for execution in in_flight),
+            rule_in_flight=sum(one in same_rule for one in busy),
             breaker=brakes.breaker(root.namespace),
             kill_switch=brakes.kill_switch,
             protected_namespaces=ctx.options.protected_namespaces | ({ctx.options.own_namespace} - {""}),
@@ -71,11 +78,17 @@ async def open_breakers(ctx: Context, namespace: str) -> None:
     alerting = await ctx.store.read(lambda con: _alerting_roots(con, namespace))
     if alerting < ALERTING_MINIMUM or ctx.brakes.settings.breaker(namespace):
         return
-    workloads = 0
-    for kind in WORKLOAD_KINDS:
-        workloads += len(await ctx.cluster.list(kind, namespace))
+    workloads = await _workloads(ctx, namespace)
     if alerting > ALERTING_SHARE * workloads:
         await _open(ctx, namespace, f"{alerting} of {workloads} workloads of the namespace are alerting")
+
+
+async def _workloads(ctx: Context, namespace: str) -> int:
+    """How many there are; 0 where they may not be counted, so that the breaker errs on the careful side."""
+    try:
+        return sum([len(await ctx.cluster.list(kind, namespace)) for kind in WORKLOAD_KINDS])
+    except Forbidden:
+        return 0
 
 
 def _alerting_roots(con: Connection, namespace: str) -> int:

@@ -58,7 +58,9 @@ async def _step(ctx: Context, incident: Incident) -> float | None:
             return await verify_step(ctx, incident)
         case State.ROLLING_BACK:
             return await rollback_step(ctx, incident)
-        case State.RESOLVED | State.ESCALATED | State.SUPPRESSED:
+        case State.SUPPRESSED:
+            return await _suppressed_step(ctx, incident)
+        case State.RESOLVED | State.ESCALATED:
             return None
 
 
@@ -68,8 +70,19 @@ async def _open_step(ctx: Context, incident: Incident) -> float | None:
     if silence is not None:
         quiet = moved(incident, Move.SUPPRESS, outcome=Outcome.SILENCED, summary=f"silenced by {silence.author}")
         await commit(ctx, Step(incident=quiet, event="suppressed", detail={"silence": silence.id}))
-        return None
+        return max((silence.expires_at - at).total_seconds(), 0.1)
     await commit(ctx, Step(incident=moved(incident, Move.INVESTIGATE), event="investigation_requested"))
+    return 0.0
+
+
+async def _suppressed_step(ctx: Context, incident: Incident) -> float | None:
+    """A silence ends; what still fires then is looked at."""
+    at = ctx.now()
+    silence = await ctx.store.read(lambda con: silences.matching(con, incident, at))
+    if silence is not None:
+        return max((silence.expires_at - at).total_seconds(), 0.1)
+    woken = moved(incident, Move.INVESTIGATE, outcome=Outcome.NONE)
+    await commit(ctx, Step(incident=woken, event="investigation_requested"))
     return 0.0
 
 

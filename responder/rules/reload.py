@@ -58,4 +58,10 @@ class LiveRules:
     def _changes(self, stop: asyncio.Event) -> AsyncIterator[object]:
         # The parent of a single file is watched, because editors and ConfigMaps replace the file, not its content.
         folders = {path if path.is_dir() else path.parent for path in self._paths}
-        return watchfiles.awatch(*folders, watch_filter=None, stop_event=stop, recursive=False)
+        return watchfiles.awatch(*folders, watch_filter=_concerns_rules, stop_event=stop, recursive=False)
+
+
+def _concerns_rules(_: watchfiles.Change, path: str) -> bool:
+    """Rule files, and the `..data` links by which a mounted ConfigMap swaps all of its files at once."""
+    name = Path(path).name
+    return name.endswith((".yaml", ".yml")) or name.startswith("..")

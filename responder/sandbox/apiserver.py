@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -267,10 +268,9 @@ class ApiServer:
 
     async def _log(self, call: Call) -> web.Response:
         location = podlogs.log_location(self.registry, call.api.namespace, call.api.name, call.query)
-        body = b""
-        if location is not None and self._session is not None:
-            body = await podlogs.fetch_log(self._session, location)
-        return web.Response(body=body, content_type="text/plain")
+        if location is None or self._session is None:
+            return web.Response(status=HTTPStatus.NO_CONTENT)
+        return web.Response(body=await podlogs.fetch_log(self._session, location), content_type="text/plain")
 
     async def _watch(self, call: Call) -> web.StreamResponse:
         store = self.registry.store

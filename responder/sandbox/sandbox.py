@@ -13,6 +13,7 @@ from responder.sandbox.apiserver import ApiServer
 from responder.sandbox.audit import AuditEvent
 from responder.sandbox.controllers import CONTROLLERS, namespaces
 from responder.sandbox.controllers.loop import run
+from responder.sandbox.images import Catalogue
 from responder.sandbox.objects import Object, Store
 from responder.sandbox.registry import FieldValidation, PatchType, Registry, Write
 from responder.sandbox.resources import BY_KIND, NAMESPACE, Resource
@@ -45,6 +46,7 @@ class Sandbox:
         kubelet: bool = True,
         controllers: bool = True,
         speed: float = 1.0,
+        catalogue: Catalogue | None = None,
         history: int = 5000,
     ) -> None:
         self.store = Store(history=history)
@@ -54,6 +56,7 @@ class Sandbox:
         self._node_count = nodes if kubelet else 0
         self._with_controllers = controllers
         self._speed = speed
+        self._catalogue = catalogue
         self._nodes: list[_Node] = []
         self._tasks: asyncio.TaskGroup | None = None
         self._running: list[asyncio.Task[None]] = []
@@ -103,9 +106,11 @@ class Sandbox:
 
     async def _start_node(self, name: str) -> None:
         # The kubelet is a client like any other; a sandbox without nodes does not need it.
+        from responder.sandbox.catalogue import DEFAULT_CATALOGUE
         from responder.sandbox.kubelet import Kubelet
 
-        node = Kubelet(api_url=self.url, token=self.token, node_name=name, speed=self._speed)
+        images = self._catalogue or DEFAULT_CATALOGUE
+        node = Kubelet(api_url=self.url, token=self.token, node_name=name, speed=self._speed, catalogue=images)
         self._nodes.append(node)
         await node.start()
 

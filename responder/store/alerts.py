@@ -43,6 +43,14 @@ _INSERT = f"INSERT INTO alerts ({', '.join(_COLUMNS)}) SELECT " + ", ".join(
 )
 _ALERT = "fingerprint, source, status, starts_at, ends_at, labels, annotations, generator_url"
 
+_IN_TIME = "reason <> 'late'"
+"""A late copy of a firing that has ended is kept, and is nobody's last word."""
+
+_CLOSED_SECONDS = 300
+"""An alert that still fires this long after its incident was closed was not mended: it opens another one."""
+
+_RECEIVED_AT = list(_COLUMNS).index("received_at") - 1  # rows have no `seq`
+
 _RAW_MAX = 16_384
 """Characters of a quarantined alert that are kept."""
 
@@ -160,7 +168,7 @@ def previous(con: Connection, seq: int, alert: Alert) -> Alert | None:
     """The last processed word on the same fingerprint that came before row `seq`."""
     row = con.execute(
         f"SELECT {_ALERT} FROM alerts WHERE source = ? AND fingerprint = ? AND seq < ? AND state = 'processed' "
-        "ORDER BY seq DESC LIMIT 1",
+        f"AND {_IN_TIME} ORDER BY seq DESC LIMIT 1",
         [alert.source.value, alert.fingerprint, seq],
     ).fetchone()
     return None if row is None else _alert(row)
@@ -215,7 +223,8 @@ def firing_count(con: Connection, incident_id: str) -> int:
     """How many distinct alerts of the incident were firing when last heard of."""
     row = con.execute(
         "SELECT count(*) FROM (SELECT arg_max(status, seq) AS status FROM alerts "
-        "JOIN incident_alerts j ON j.alert_seq = seq WHERE j.incident_id = ? GROUP BY source, fingerprint) "
+        f"JOIN incident_alerts j ON j.alert_seq = seq WHERE j.incident_id = ? AND {_IN_TIME} "
+        "GROUP BY source, fingerprint) "
         "WHERE status = 'firing'",
         [incident_id],
     ).fetchone()
@@ -258,12 +267,13 @@ def _last_status(con: Connection, rows: Sequence[Incoming]) -> dict[Identity, st
     if starts:
         # The range of starts lets the engine skip the blocks that hold other days.
         found = con.execute(
-            "SELECT source, fingerprint, starts_at, arg_max(status, seq) FROM alerts "
-            "WHERE starts_at >= ? AND starts_at <= ? AND fingerprint IN (SELECT unnest(?::VARCHAR[])) "
+            "SELECT source, fingerprint, starts_at, arg_max(status, seq), max(seq) FROM alerts "
+            f"WHERE starts_at >= ? AND starts_at <= ? AND fingerprint IN (SELECT unnest(?::VARCHAR[])) AND {_IN_TIME} "
             "GROUP BY source, fingerprint, starts_at",
             [min(starts), max(starts), list({identity.fingerprint for identity, _, _ in rows})],
         ).fetchall()
-        known = {Identity(source, fingerprint, at): status for source, fingerprint, at, status in found}
+        outlived = _outlived(con, [row[4] for row in found if row[3] == "firing"], rows)
+        known = {Identity(*row[:3]): row[3] for row in found if row[4] not in outlived}
     texts = list({identity.raw for identity, _, _ in rows if identity.raw})
     if texts:
         found = con.execute(
@@ -272,6 +282,20 @@ def _last_status(con: Connection, rows: Sequence[Incoming]) -> dict[Identity, st
         ).fetchall()
         known |= {Identity("", "", None, raw): "" for (raw,) in found}
     return known
+
+
+def _outlived(con: Connection, seqs: Sequence[int], rows: Sequence[Incoming]) -> frozenset[int]:
+    """Those of `seqs` whose incident was closed a while before `rows` came: who still fires then is news again."""
+    if not seqs:
+        return frozenset()
+    received = max(entry.row[_RECEIVED_AT] for entry in rows)  # type: ignore[type-var]  # a datetime in every row
+    found = con.execute(
+        "SELECT j.alert_seq FROM incident_alerts j JOIN incidents i ON i.id = j.incident_id "
+        "WHERE j.alert_seq IN (SELECT unnest(?::BIGINT[])) AND i.state = 'resolved' "
+        f"AND i.resolved_at < ?::TIMESTAMP - INTERVAL {_CLOSED_SECONDS} SECOND",
+        [list(seqs), received],
+    ).fetchall()
+    return frozenset(seq for (seq,) in found)
 
 
 def _alert(row: Sequence[object]) -> Alert:

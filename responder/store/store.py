@@ -46,6 +46,10 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+_MANY_ALERTS = 200
+"""A body with more of them is turned into rows off the event loop."""
+
+
 class Store:
     """Open with `Store.open`, end with `close`: DuckDB must not run when the interpreter goes down."""
 
@@ -121,7 +125,10 @@ class Store:
             QueueFull: too much waits already; the sender has to come again.
             StoreUnavailable: nothing may be acknowledged to the sender.
         """
-        rows = alerts.incoming(delivery, received_at)
+        if len(delivery.alerts) > _MANY_ALERTS:
+            rows = await asyncio.to_thread(alerts.incoming, delivery, received_at)
+        else:
+            rows = alerts.incoming(delivery, received_at)
         load = Load(rows=rows, received_at=received_at, ticket=Ticket(size=alerts.size_of(rows)))
         self._intake.put(load, load.ticket.size)
         return await load.ticket.future
