@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from responder.analyzer.history import revisions_of
-from responder.analyzer.redact import cut, redact
 from responder.analyzer.roots import resolve_root
 from responder.cluster.protocol import Cluster
 from responder.domain.action import ReferenceKind
@@ -33,6 +32,7 @@ from responder.domain.workload import (
     parse_pod,
     parse_workload,
 )
+from responder.redact import cut, redact
 
 __all__ = ["collect", "resolve_root"]
 

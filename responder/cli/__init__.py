@@ -20,11 +20,11 @@ _COMMANDS = {
     "investigate": ("responder.cli.decide", "Look at an incident afresh."),
     "mode": ("responder.cli.decide", "Show or change ceilings and the kill switch."),
     "rbac": ("responder.cli.rbac", "Print the least-privilege manifest."),
+    "reference": ("responder.cli.reference", "Print what can be set, measured, done, asked and selected."),
     "reject": ("responder.cli.decide", "Refuse a plan that waits."),
     "rollback": ("responder.cli.decide", "Take an applied change back."),
     "rules": ("responder.cli.rules", "Check and test rule files."),
     "serve": ("responder.cli.serve", "Run the responder."),
-    "settings": ("responder.cli.serve", "Print the reference of all settings."),
     "show": ("responder.cli.show", "Show one incident: what, why, what changes, how to take it back."),
 }
 

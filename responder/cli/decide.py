@@ -7,7 +7,7 @@ import sys
 import click
 
 from console.client import Client, path_of
-from responder.cli.options import output_option, print_json, server_options
+from responder.cli.options import columns, output_option, print_json, server_options
 from responder.domain.incident import Incident
 from responder.domain.mode import ModeSettings
 from responder.domain.plan import Plan
@@ -43,7 +43,7 @@ def _ask(view: PlanView) -> str:
     """Show the whole diff, then ask for the first characters of the digest: nothing is approved by a stray Enter."""
     if not sys.stdin.isatty():
         raise click.UsageError("give --digest: there is no terminal to show the diff on")
-    click.echo(render_plan(view.plan))
+    click.echo(render_plan(view.plan, width=columns()))
     start = view.plan.digest[:4]
     answer: str = click.prompt(f"type {start} to approve exactly this")
     if answer.strip() != start:

@@ -25,6 +25,7 @@ import click
 from console.client import Client, path_of
 from responder.analyzer.drill import DrillAnalyzer
 from responder.app import Responder, mint, utc_now
+from responder.cli.options import columns
 from responder.cluster.client import Client as ClusterClient
 from responder.cluster.kubernetes import KubernetesCluster
 from responder.domain.action import Action, SetImage
@@ -34,6 +35,7 @@ from responder.domain.plan import Plan
 from responder.domain.snapshot import Snapshot
 from responder.domain.views import IncidentDetail, IncidentPage
 from responder.domain.visible import visible
+from responder.reporter.terminal import wrapped
 from responder.sandbox import Sandbox
 from responder.settings import Settings, load_settings
 from responder.telemetry import configure_logging
@@ -43,6 +45,7 @@ _CLOPUS = "system:serviceaccount:clopus:clopus"
 _PATIENCE_SECONDS = 50.0
 _SPEED = 20.0
 """How much faster than a real kubelet the simulated one backs off."""
+_INDENT = 13
 
 
 class StoryFailed(Exception):
@@ -79,7 +82,7 @@ async def _run(*, keep: bool) -> None:
             await _mistyped_image(stage)
             await _wrong_fix(stage)
             await _crash_loop(stage)
-            _say("", "All three ended as they should.")
+            click.echo("\nAll three ended as they should.")
             if keep:
                 await _wait(responder, Path(folder))
 
@@ -181,7 +184,7 @@ async def _mistyped_image(stage: Stage) -> None:
 
 
 async def _wrong_fix(stage: Stage) -> None:
-    _title("2", "A dry-run rule, an exercise: a wrong fix is proposed, and a human approves it.")
+    _title("2", "An exercise under a dry-run rule: a human approves a wrong fix.")
     await stage.pod_of("checkout", _is_ready)
     await stage.post(_alert("KubeDeploymentReplicasMismatch", deployment="checkout"))
     waiting = await stage.until("Deployment/shop/checkout", lambda i: i.state is State.AWAITING_APPROVAL)
@@ -225,8 +228,8 @@ def _tell(record: AuditRecord, detail: IncidentDetail) -> None:
         "approved_by_policy": lambda: _tell_plan(detail),
         "approved": lambda: _say("approve", f"{record.actor} approved"),
         "applied": lambda: _say("apply", f"written once, requested by {record.actor}"),
-        "verified": lambda: _tell_verdict(detail),
-        "verification_failed": lambda: _tell_verdict(detail),
+        "verified": lambda: _tell_verdict(record, detail),
+        "verification_failed": lambda: _tell_verdict(record, detail),
         "rolled_back": lambda: _say("undo", detail.incident.summary),
     }
     tell = told.get(record.event)
@@ -238,7 +241,7 @@ def _tell_investigation(detail: IncidentDetail) -> None:
     incident = detail.incident
     _say("rule", f"{incident.rule or 'none'}: mode {incident.mode}")
     run = detail.investigations[-1]
-    _say("look", f"{run.evidence_count} pieces of evidence, {run.step_count} steps, by the {run.analyzer} analyzer")
+    _say("look", f"analyzer {run.analyzer}: evidence {run.evidence_count}, steps {run.step_count}")
     for finding in run.findings[:3]:
         _say("finding", f"{finding.confidence:.0%} {finding.cause} [{', '.join(finding.evidence)}]")
     for fact in run.ruled_out[:4]:
@@ -250,23 +253,21 @@ def _tell_plan(detail: IncidentDetail) -> None:
     plan = detail.plans[-1].plan
     _say("plan", f"{plan.action.kind}: {plan.reason} (risk {plan.risk}, digest {plan.digest[:12]})")
     for line in plan.diff.splitlines():
-        _say("", f"    {line}")
+        click.echo(f"{'':<{_INDENT}}  {visible(line)}")
     objections = [check for check in plan.checks if not check.passed]
     _say("policy", "; ".join(f"{c.name}: {c.detail}" for c in objections) or f"all {len(plan.checks)} checks passed")
 
 
-def _tell_verdict(detail: IncidentDetail) -> None:
-    looks = detail.executions[-1].verifications
-    if looks:
-        last = looks[-1]
-        _say(
-            "verify",
-            f"{last.verdict.kind} after {last.number} looks, {last.ready}/{last.desired} ready: {last.verdict.reason}",
-        )
+def _tell_verdict(record: AuditRecord, detail: IncidentDetail) -> None:
+    said = record.detail if isinstance(record.detail, dict) else {}
+    view = next((e for e in detail.executions if e.execution.id == said.get("execution")), None)
+    looks = len(view.verifications) if view else 0
+    _say("verify", f"{said.get('verdict')} after {looks} looks: {said.get('reason')}")
 
 
 def _say(who: str, what: str) -> None:
-    click.echo(f"  {who:<10} {visible(what)}" if who else f"             {visible(what)}".rstrip())
+    for line in wrapped(f"  {who}", what, columns(), indent=_INDENT):
+        click.echo(line)
 
 
 def _title(number: str, what: str) -> None:
@@ -302,12 +303,15 @@ def _alert(name: str, **labels: str) -> dict[str, Any]:
 
 
 async def _wait(responder: Responder, folder: Path) -> None:
+    command = sys.argv[0] if Path(sys.argv[0]).name == "clopus" else "clopus"
     click.echo(
         f"\nIt goes on running. In another terminal:\n\n"
-        f"  export CLOPUS_URL={responder.url} CLOPUS_TOKEN_FILE={folder / 'token'}\n"
-        f"  clopus incidents\n"
-        f"  clopus show ID\n"
-        f'  curl -H "Authorization: Bearer $(cat $CLOPUS_TOKEN_FILE)" $CLOPUS_URL/api/v1/incidents\n\n'
+        f"  export CLOPUS_URL={responder.url}\n"
+        f"  export CLOPUS_TOKEN_FILE={folder / 'token'}\n"
+        f"  {command} incidents\n"
+        f"  {command} show ID\n"
+        f'  curl -H "Authorization: Bearer $(cat $CLOPUS_TOKEN_FILE)" \\\n'
+        f"      $CLOPUS_URL/api/v1/incidents\n\n"
         f"Ctrl-C ends it (process {os.getpid()})."
     )
     await asyncio.Event().wait()

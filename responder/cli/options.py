@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -41,3 +42,8 @@ output_option = click.option(
 
 def print_json(value: Any) -> None:
     click.echo(wire.dumps(value, indent=True).decode())
+
+
+def columns() -> int:
+    """Width to write for: the terminal's within reason, and a fixed one where there is none."""
+    return min(max(shutil.get_terminal_size((120, 40)).columns, 60), 140)

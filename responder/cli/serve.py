@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from responder.domain.errors import StoreUnavailable
-from responder.settings import load_settings, reference
+from responder.settings import load_settings
 from responder.telemetry import configure_logging, get_logger
 
 log = get_logger("serve")
@@ -41,9 +41,3 @@ def serve(config: Path | None) -> None:
         return 0
 
     sys.exit(asyncio.run(run()))
-
-
-@click.command()
-def settings() -> None:
-    """Print the reference of all settings as Markdown."""
-    click.echo(reference())

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 import click
 
 from console.client import Client, path_of
-from responder.cli.options import output_option, print_json, server_options
+from responder.cli.options import columns, output_option, print_json, server_options
 from responder.domain.incident import Incident, State
 from responder.domain.views import IncidentDetail, IncidentPage, Reasoning
 from responder.domain.visible import visible
 from responder.reporter.terminal import render_detail, render_reasoning
+
+_LEAST_SUMMARY = 40
 
 
 @click.command()
@@ -50,14 +53,29 @@ def incidents(
     if not page.incidents:
         click.echo("no incidents")
         return
-    now = datetime.now(UTC)
-    rows = [("ID", "AGE", "STATE", "OUTCOME", "MODE", "OBJECT", "SUMMARY"), *(_row(i, now) for i in page.incidents)]
-    widths = [max(len(row[column]) for row in rows) for column in range(6)]
-    for row in rows:
-        cells = "  ".join(cell.ljust(width) for cell, width in zip(row[:6], widths, strict=True))
-        click.echo(f"{cells}  {row[6]}".rstrip())
+    for line in _table(page.incidents, datetime.now(UTC), columns()):
+        click.echo(line)
     if page.next_cursor:
         click.echo(f"more: --cursor {page.next_cursor}")
+
+
+def _table(found: Sequence[Incident], now: datetime, width: int) -> Iterator[str]:
+    """One line for each, the summary cut to fit; where too little room is left for it, it gets a line of its own."""
+    rows = [("ID", "AGE", "STATE", "OUTCOME", "OBJECT"), *(_row(incident, now) for incident in found)]
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    room = width - sum(widths) - 2 * len(widths)
+    summaries = ["SUMMARY", *(visible(incident.summary).replace("\n", " ") for incident in found)]
+    for row, summary in zip(rows, summaries, strict=True):
+        cells = "  ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True))
+        if room >= _LEAST_SUMMARY:
+            yield f"{cells}  {_cut(summary, room)}".rstrip()
+        else:
+            yield cells.rstrip()
+            yield f"    {_cut(summary, width - 4)}".rstrip()
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 3].rstrip() + "..."
 
 
 def _row(incident: Incident, now: datetime) -> tuple[str, ...]:
@@ -66,9 +84,7 @@ def _row(incident: Incident, now: datetime) -> tuple[str, ...]:
         _age((now - incident.opened_at).total_seconds()),
         incident.state.value,
         incident.outcome.value or "-",
-        incident.mode or "-",
         visible(incident.key),
-        visible(incident.summary)[:120],
     )
 
 
@@ -81,14 +97,15 @@ def _age(seconds: float) -> str:
 
 @click.command()
 @click.argument("incident_id", metavar="ID")
+@click.option("--full", is_flag=True, help="Also every check, what was ruled out, and the timeline.")
 @click.option("--reasoning", is_flag=True, help="Every step and every piece of evidence instead.")
 @output_option
 @server_options
-def show(client: Client, incident_id: str, reasoning: bool, output: str) -> None:
-    """Show one incident."""
+def show(client: Client, incident_id: str, full: bool, reasoning: bool, output: str) -> None:
+    """Show one incident: what happened, why, what changes, how to take it back."""
     if reasoning:
         chain = client.get(Reasoning, path_of("incidents", incident_id, "reasoning"))
-        print_json(chain) if output == "json" else click.echo(render_reasoning(chain))
+        print_json(chain) if output == "json" else click.echo(render_reasoning(chain, width=columns()))
         return
     detail = client.get(IncidentDetail, path_of("incidents", incident_id))
-    print_json(detail) if output == "json" else click.echo(render_detail(detail))
+    print_json(detail) if output == "json" else click.echo(render_detail(detail, width=columns(), full=full))

@@ -18,6 +18,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeGuard
 
 import orjson
 
@@ -162,12 +163,26 @@ def _labels(value: Json) -> Mapping[str, str]:
         raise _AlertInvalid("labels: missing or not an object")
     if len(value) > MAX_LABELS:
         raise _AlertInvalid(f"labels: {len(value)} of them, more than {MAX_LABELS}")
-    labels = {name: _label(name, item) for name, item in value.items() if item != ""}
+    labels = {name: item for name, item in value.items() if item != ""}
     if not labels:
         raise _AlertInvalid("labels: none")
-    if sum(len(name) + len(item) for name, item in labels.items()) > MAX_LABELS_TOTAL:
+    if _all_short(labels):
+        return labels
+    checked = {name: _label(name, item) for name, item in labels.items()}
+    if sum(len(name) + len(item) for name, item in checked.items()) > MAX_LABELS_TOTAL:
         raise _AlertInvalid(f"labels: more than {MAX_LABELS_TOTAL} characters in all")
-    return labels
+    return checked
+
+
+def _all_short(texts: Mapping[str, Json]) -> TypeGuard[Mapping[str, str]]:
+    """True where all of it together is within every cap and can be stored: nearly always, and told in one look."""
+    if len(texts) > MAX_ANNOTATIONS:
+        return False
+    try:
+        together = "".join((*texts, *texts.values()))  # what is no text raises
+    except TypeError:
+        return False
+    return len(together) <= MAX_LABEL_NAME and "" not in texts and _is_storable(together)
 
 
 def _label(name: str, value: Json) -> str:
@@ -178,7 +193,7 @@ def _label(name: str, value: Json) -> str:
         raise _AlertInvalid(f"labels: value of {shown} is not a string")
     if len(value) > MAX_LABEL_VALUE:
         raise _AlertInvalid(f"labels: value of {shown} has {len(value)} characters, more than {MAX_LABEL_VALUE}")
-    if _UNSTORABLE.search(name) or _UNSTORABLE.search(value):
+    if not (_is_storable(name) and _is_storable(value)):
         raise _AlertInvalid(f"labels: {shown} holds NUL or a lone surrogate")
     return value
 
@@ -186,6 +201,8 @@ def _label(name: str, value: Json) -> str:
 def _annotations(value: Json) -> Mapping[str, str]:
     if not isinstance(value, Mapping):
         return {}
+    if _all_short(value):
+        return value
     annotations: dict[str, str] = {}
     left = MAX_ANNOTATIONS_TOTAL
     for name, item in list(value.items())[:MAX_ANNOTATIONS]:
@@ -225,7 +242,11 @@ def _link(url: str) -> str:
 
 def _storable(content: str, limit: int) -> str:
     content = content if len(content) <= limit else content[: max(0, limit - len(_CUT))] + _CUT
-    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", content)
+    return content if _is_storable(content) else _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", content)
+
+
+def _is_storable(content: str) -> bool:
+    return (content.isascii() and "\0" not in content) or not _UNSTORABLE.search(content)
 
 
 def _keep(raw: Json) -> str:

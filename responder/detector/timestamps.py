@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _FORM = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,12}))?\s?(?:[Zz]|([+-])(\d\d):?(\d\d))?\Z", re.ASCII
@@ -16,6 +17,7 @@ _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
+@lru_cache(maxsize=4096)  # alerts of one evaluation share their start
 def parse_time(text: str) -> datetime | None:
     """UTC, cut to microseconds; None for the zero time. A time without an offset is taken as UTC.
 

@@ -78,6 +78,20 @@ class _Gate:
             self._bytes -= size
 
 
+class _Counter:
+    """The children of the alert counter, looked up once."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._accepted = metrics.alerts.labels(result="accepted")
+        self._duplicate = metrics.alerts.labels(result="duplicate")
+        self._quarantined = metrics.alerts.labels(result="quarantined")
+
+    def __call__(self, ingested: Ingested) -> None:
+        self._accepted.inc(ingested.accepted)
+        self._duplicate.inc(ingested.duplicates)
+        self._quarantined.inc(ingested.quarantined)
+
+
 def webhook_handler(
     *,
     store: Store,
@@ -94,6 +108,7 @@ def webhook_handler(
     body, or the limit where none was announced.
     """
     gate = _Gate(limits)
+    count = _Counter(metrics)
 
     async def take(request: web.Request) -> Ingested:
         if not accepting():
@@ -118,7 +133,7 @@ def webhook_handler(
             if isinstance(exc, BodyTooLarge):
                 on_too_large(request.content_length or limits.max_bytes)
             raise
-        _count(metrics, ingested)
+        count(ingested)
         if ingested.accepted:
             on_accepted()
         return web.Response(body=wire.dumps(ingested), content_type="application/json")
@@ -128,14 +143,23 @@ def webhook_handler(
 
 async def _read(request: web.Request, limits: WebhookLimits) -> bytes:
     try:
+        if request.content.is_eof():  # all of it is here, as is usual: no clock needs to run
+            return await _gather(request, limits)
         async with asyncio.timeout(limits.body_timeout_seconds):
-            return await request.clone(client_max_size=limits.max_bytes).read()
+            return await _gather(request, limits)
     except TimeoutError as exc:
         raise BodyLate(f"the body did not arrive within {limits.body_timeout_seconds:g} s", delay_seconds=1.0) from exc
-    except web.HTTPRequestEntityTooLarge as exc:
-        raise BodyTooLarge(_too_large(limits)) from exc
     except web.RequestPayloadError as exc:
         raise WebhookInvalid("the body is cut off or its encoding is broken") from exc
+
+
+async def _gather(request: web.Request, limits: WebhookLimits) -> bytes:
+    body = bytearray()
+    while chunk := await request.content.readany():
+        body += chunk
+        if len(body) > limits.max_bytes:
+            raise BodyTooLarge(_too_large(limits))
+    return bytes(body)
 
 
 async def _parse(body: bytes, received_at: datetime) -> Delivery:
@@ -166,12 +190,6 @@ def _reason(exc: TemporaryError | WebhookInvalid | BodyTooLarge) -> str:
             return "store"
         case _:
             return "overloaded"
-
-
-def _count(metrics: Metrics, ingested: Ingested) -> None:
-    metrics.alerts.labels(result="accepted").inc(ingested.accepted)
-    metrics.alerts.labels(result="duplicate").inc(ingested.duplicates)
-    metrics.alerts.labels(result="quarantined").inc(ingested.quarantined)
 
 
 def _too_large(limits: WebhookLimits) -> str:

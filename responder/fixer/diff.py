@@ -1,7 +1,8 @@
 """The diff that people approve: what the API server answered to the dry run, against what is there now.
 
-Status and bookkeeping are left out; nothing else is, and nothing is cut. The text is part of the plan's digest, so what
-is shown is what is hashed.
+Status and bookkeeping are left out; nothing else is, and nothing is cut. Secrets written into the object in plain are
+replaced by a mark, because diffs are stored, sent and shown. The text is part of the plan's digest, so what is shown is
+what is hashed.
 """
 
 from __future__ import annotations
@@ -12,9 +13,14 @@ from collections.abc import Iterator
 
 import yaml
 
-from responder.domain.manifest import Manifest, decided
+from responder.domain.manifest import Json, Manifest, decided
 from responder.domain.refs import ObjectRef
 from responder.domain.visible import visible
+from responder.redact import is_secret_name, redact
+
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+"""The whole object once more, as text in one annotation."""
+_MARK = "[redacted]"
 
 _CONTEXT_LINES = 3
 _NEVER_FOLD = 1 << 20  # columns; a folded line would show one value as several
@@ -45,10 +51,25 @@ def _lines(body: Manifest) -> list[str]:
 
 def _yaml(body: Manifest) -> str:
     # Plain JSON types first: the YAML writer knows no other mapping than dict and would write anchors for shared parts.
-    plain = json.loads(json.dumps(decided(body)))
-    return yaml.dump(
+    plain = _without_secrets(json.loads(json.dumps(decided(body))))
+    text = yaml.dump(
         plain, Dumper=yaml.CSafeDumper, default_flow_style=False, sort_keys=True, allow_unicode=True, width=_NEVER_FOLD
     )
+    return redact(text)
+
+
+def _without_secrets(value: Json) -> Json:
+    """The tree with the values of variables that are named like secrets, and kubectl's copy of them, marked."""
+    if isinstance(value, list):
+        return [_without_secrets(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    name = value.get("name")
+    hidden = {"value"} if isinstance(name, str) and is_secret_name(name) else set()
+    return {
+        key: _MARK if isinstance(item, str) and (key in hidden or key == _LAST_APPLIED) else _without_secrets(item)
+        for key, item in value.items()
+    }
 
 
 def _visible_lines(text: str) -> Iterator[str]:

@@ -1,150 +1,261 @@
-"""One incident as plain text for a terminal of 80 columns or more. Pure; used by the command line and the demo.
+"""One incident as plain text for a terminal. Pure; used by the command line.
 
-Text from the cluster can never drive the terminal: every string passes `visible` first.
+The first screen answers in this order: what happened, why, what changes, how to take it back. What is needed less often
+is left to `full`. Text from the cluster can never drive the terminal: every string passes `visible` first. Diffs are
+never wrapped or cut, because they are what is approved.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
+from datetime import datetime
 
 from responder.domain.audit import AuditRecord
-from responder.domain.execution import ExecutionKind, Verification
+from responder.domain.execution import ExecutionKind, ExecutionOutcome
+from responder.domain.incident import Incident, State
+from responder.domain.investigation import Evidence, Finding, Investigation
 from responder.domain.plan import Plan, PlanState
-from responder.domain.views import (
-    ExecutionView,
-    IncidentDetail,
-    InvestigationSummary,
-    PlanView,
-    Reasoning,
-)
+from responder.domain.views import ExecutionView, IncidentDetail, PlanView, Reasoning
 from responder.domain.visible import visible
 
-_DETAIL_WIDTH = 160
+DEFAULT_WIDTH = 100
+"""Columns, where no terminal says otherwise."""
+
+_LABEL = 9
+_FINDINGS = 3
+_NOT_TOLD = frozenset({"state", "outcome", "digest", "fingerprint", "starts_at", "resource_version_after"})
+"""Parts of a record that the rest of the screen says already."""
 
 
-def render_detail(detail: IncidentDetail) -> str:
-    """What happened, why, what will change, how to take it back; then the timeline."""
+def render_detail(detail: IncidentDetail, *, width: int = DEFAULT_WIDTH, full: bool = False) -> str:
+    """What happened, why, what changes, how to take it back; with `full` also every check and the timeline."""
+    blocks = [
+        [_title(detail.incident)],
+        _what(detail, width),
+        _why(detail, width, full=full),
+        *_changes(detail, width, full=full),
+        _next(detail, width),
+    ]
+    if full:
+        blocks.append(["", "TIMELINE", *(line for entry in detail.timeline for line in _audit(entry, width))])
+    return "\n".join(line for block in blocks for line in block)
+
+
+def render_plan(plan: Plan, *, width: int = DEFAULT_WIDTH) -> str:
+    """Everything a person needs to say yes or no: the action, its risk, the whole diff, what speaks against it."""
+    return "\n".join(_plan(PlanView(plan=plan), width, full=False))
+
+
+def render_reasoning(reasoning: Reasoning, *, width: int = DEFAULT_WIDTH) -> str:
+    """Every investigation: its steps in order, then the evidence that they cite."""
+    return "\n\n".join("\n".join(_run(run, width)) for run in reasoning.investigations) or "not investigated yet"
+
+
+def wrapped(label: str, text: str, width: int, *, indent: int = _LABEL) -> list[str]:
+    """`text` under a hanging `label`. Lines of the text stay lines; words longer than a line stay whole."""
+    lines: list[str] = []
+    for part in visible(text).split("\n"):
+        head = f"{'' if lines else label:<{indent}}"
+        found = textwrap.wrap(
+            part,
+            width,
+            initial_indent=head,
+            subsequent_indent=" " * indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        lines += found or [head.rstrip()]
+    return lines
+
+
+def _title(incident: Incident) -> str:
+    ended = f", resolved {_time(incident.resolved_at)}" if incident.resolved_at else ""
+    state = ": ".join(word for word in (incident.state.value.upper(), incident.outcome.value) if word)
+    return f"{incident.id}  {state}  (opened {_time(incident.opened_at)}{ended})"
+
+
+def _what(detail: IncidentDetail, width: int) -> list[str]:
     incident = detail.incident
-    head = [
-        f"{incident.id}  {incident.state.value.upper()}  {incident.outcome.value}".rstrip(),
-        _line("object", incident.key),
-        _line("what", incident.summary),
-        _line("rule", f"{incident.rule or '(none: report)'}, mode {incident.mode or '-'}"),
-        _line(
-            "opened",
-            _time(incident.opened_at) + (f", resolved {_time(incident.resolved_at)}" if incident.resolved_at else ""),
-        ),
-        _line("alerts", ", ".join(sorted({view.alert.name for view in detail.alerts})) or "-"),
+    names = ", ".join(sorted({view.alert.name for view in detail.alerts})) or "none"
+    lines = [
+        *wrapped("object", incident.key, width),
+        *wrapped("alerts", names, width),
+        *wrapped("what", incident.summary or "nothing is known yet", width),
+        *wrapped("rule", _rule(detail), width),
     ]
     if incident.truncated_alerts:
-        head.append(_line("note", f"the sender left out {incident.truncated_alerts} alerts of the group"))
-    blocks = ["\n".join(head)]
-    if detail.investigations:
-        blocks.append(_section("WHY", _why(detail.investigations[-1])))
-    for view in detail.plans:
-        blocks.append(_section(f"PLAN {view.plan.id}  {view.plan.state.value}", _plan(view)))
-    for execution in detail.executions:
-        blocks.append(
-            _section(f"{execution.execution.kind.value.upper()} {execution.execution.id}", _execution(execution))
-        )
-    blocks.append(_section("NEXT", iter([_next(detail)])))
-    blocks.append(_section("TIMELINE", (_audit(entry) for entry in detail.timeline)))
-    return "\n\n".join(block for block in blocks if block)
+        lines += wrapped("note", f"the sender left out {incident.truncated_alerts} alerts of the group", width)
+    return lines
 
 
-def render_plan(plan: Plan) -> str:
-    return "\n".join(_plan(PlanView(plan=plan)))
+def _rule(detail: IncidentDetail) -> str:
+    if not detail.decisions:
+        return "not matched yet"
+    last = detail.decisions[-1]
+    lowered = f" (the rule says {last.rule_mode})" if last.rule_mode != last.mode else ""
+    return f"{last.rule or 'none matched'}, mode {last.mode}{lowered}"
 
 
-def render_reasoning(reasoning: Reasoning) -> str:
-    """Every investigation: its steps in order, then the evidence that they cite."""
-    blocks = []
-    for run in reasoning.investigations:
-        lines = [f"INVESTIGATION {run.number} by {run.analyzer}: {run.conclusion.value}: {visible(run.summary)}"]
-        lines += [f"  {step.number:>3} {step.kind.value:<12} {visible(step.text)}" for step in run.steps]
-        for evidence in run.evidence:
-            cut = " (cut)" if evidence.truncated else ""
-            lines.append(f"  [{evidence.id}] {evidence.kind.value}: {visible(evidence.source)}{cut}")
-            lines += [f"       {visible(line)}" for line in evidence.text.splitlines()]
-        blocks.append("\n".join(lines))
-    return "\n\n".join(blocks)
+def _why(detail: IncidentDetail, width: int, *, full: bool) -> list[str]:
+    if not detail.investigations:
+        return wrapped("why", "not investigated yet", width)
+    run = detail.investigations[-1]
+    shown = run.findings if full else run.findings[:_FINDINGS]
+    lines = _listed("why", [_finding(finding) for finding in shown] or [run.summary], width)
+    if len(shown) < len(run.findings):
+        lines += wrapped("", f"and {len(run.findings) - len(shown)} more findings", width)
+    if full:
+        lines += _listed("ruled out", [f"{fact.hypothesis}: {fact.because}" for fact in run.ruled_out], width)
+    holes = [f"{hole.what}: {hole.why}" if full else hole.what for hole in run.unchecked]
+    return lines + _listed("unseen", holes if full or not holes else ["; ".join(holes)], width)
 
 
-def _why(run: InvestigationSummary) -> Iterator[str]:
-    yield f"{run.conclusion.value}: {visible(run.summary)}"
-    for finding in run.findings:
-        place = f" (container {finding.container})" if finding.container else ""
-        cites = ", ".join(finding.evidence) or "no evidence"
-        yield f"- {finding.confidence:.0%} {finding.signature}{visible(place)}: {visible(finding.cause)} [{cites}]"
-    for fact in run.ruled_out:
-        yield f"- ruled out: {visible(fact.hypothesis)}: {visible(fact.because)}"
-    for hole in run.unchecked:
-        yield f"- not checked: {visible(hole.what)}: {visible(hole.why)}"
-    for proposal in run.proposals:
-        yield f"- proposed: {proposal.action.kind}: {visible(proposal.reason)}"
+def _finding(finding: Finding) -> str:
+    place = f"container {finding.container}: " if finding.container else ""
+    cites = ", ".join(finding.evidence) or "no evidence"
+    return f"{finding.confidence:.0%} {place}{finding.cause} [{cites}]"
 
 
-def _plan(view: PlanView) -> Iterator[str]:
+def _changes(detail: IncidentDetail, width: int, *, full: bool) -> Iterator[list[str]]:
+    """Plans in order, each with its executions; only the newest is told at length."""
+    for number, view in enumerate(detail.plans, start=1):
+        newest = number == len(detail.plans)
+        if newest or full:
+            yield ["", *_plan(view, width, full=full)]
+        else:
+            yield ["", *wrapped("change", f"{view.plan.id} {view.plan.state.value}: {_action(view.plan)}", width)]
+        for execution in detail.executions:
+            if execution.execution.plan_id == view.plan.id:
+                yield _execution(execution, width)
+
+
+def _plan(view: PlanView, width: int, *, full: bool) -> list[str]:
     plan = view.plan
-    yield f"{plan.action.kind}: {visible(plan.reason)}"
-    yield f"risk {plan.risk}, {'reversible' if plan.reversible else 'IRREVERSIBLE'}, digest {plan.digest[:12]}"
-    for warning in plan.warnings:
-        yield f"warning: {visible(warning)}"
-    for missing in plan.restores_not:
-        yield f"undo does not restore: {visible(missing)}"
-    for check in plan.checks:
-        yield f"{'pass' if check.passed else 'NO  '} {check.name}: {visible(check.detail)}"
-    yield ""
-    yield from plan.diff.splitlines()
+    undo = "can be taken back" if plan.reversible else "CANNOT be taken back"
+    lines = wrapped("change", f"{plan.id} {plan.state.value}: {_action(plan)}", width)
+    lines += wrapped("", f"because {plan.reason}", width)
+    lines += wrapped("", f"risk {plan.risk.value}, {undo}, digest {plan.digest[:12]}", width)
+    lines += _listed("warning", plan.warnings, width)
+    lines += [f"  {line}" for line in plan.diff.split("\n")]
+    lines += _listed("keeps", [f"undoing does not restore {missing}" for missing in plan.restores_not], width)
+    lines += _checks(plan, width, full=full)
     for approval in view.approvals:
-        yield f"{approval.kind} {visible(approval.approver)} at {_time(approval.decided_at)}"
+        by = "policy" if approval.kind == "policy" else f"{approval.approver} ({approval.kind})"
+        lines += wrapped("approved", f"by {by} at {_time(approval.decided_at)}", width)
+    return lines
 
 
-def _execution(view: ExecutionView) -> Iterator[str]:
+def _action(plan: Plan) -> str:
+    """The action with its scalars, as its dataclass names them; the target is the object above."""
+    action = plan.action
+    scalars = {item.name: getattr(action, item.name) for item in fields(action) if item.name != "target"}
+    said = ", ".join(f"{name} {value}" for name, value in scalars.items() if value not in ("", 0, -1))
+    on = "" if action.target.kind != "Pod" else f" {action.target.name}"
+    return f"{action.kind}{on}: {said}" if said else f"{action.kind}{on}"
+
+
+def _checks(plan: Plan, width: int, *, full: bool) -> list[str]:
+    failed = [check for check in plan.checks if not check.passed]
+    if full:
+        told = [f"{'pass' if check.passed else 'NO  '} {check.name}: {check.detail}" for check in plan.checks]
+        return _listed("checks", told, width)
+    if not failed:
+        return wrapped("policy", f"all {len(plan.checks)} checks passed", width)
+    told = [f"{check.name}: {check.detail}" for check in failed]
+    return _listed("policy", [f"{len(failed)} of {len(plan.checks)} checks leave it to a person:", *told], width)
+
+
+def _execution(view: ExecutionView, width: int) -> list[str]:
     execution = view.execution
-    verb = "taken back" if execution.kind is ExecutionKind.ROLLBACK else "applied"
-    yield f"{verb} by {visible(execution.requested_by)} at {_time(execution.intent_at)}: {execution.outcome.value}"
-    if execution.detail:
-        yield visible(execution.detail)
-    if view.verifications:
-        yield _verification(view.verifications[-1])
-
-
-def _verification(look: Verification) -> str:
-    return (
-        f"verification {look.verdict.kind.value} after {look.elapsed_seconds:.1f} s ({look.number} looks, "
-        f"{look.ready} of {look.desired} ready): {visible(look.verdict.reason)}"
+    label = "undone" if execution.kind is ExecutionKind.ROLLBACK else "applied"
+    outcome = "" if execution.outcome is ExecutionOutcome.APPLIED else f", outcome {execution.outcome.value.upper()}"
+    lines = wrapped(
+        label, f"{execution.id} by {execution.requested_by} at {_time(execution.intent_at)}{outcome}", width
     )
+    if execution.detail:
+        lines += wrapped("", execution.detail, width)
+    if view.verifications:
+        look = view.verifications[-1]
+        ready = f"{look.ready} of {look.desired} pods ready"
+        seconds = f"{look.verdict.kind.value} after {look.elapsed_seconds:.1f} s"
+        lines += wrapped("verify", f"{seconds}: {look.verdict.reason} ({ready})", width)
+    return lines
 
 
-def _next(detail: IncidentDetail) -> str:
-    for view in reversed(detail.plans):
-        if view.plan.state is PlanState.PROPOSED:
-            approve = f"clopus approve {view.plan.id} --digest {view.plan.digest[:12]}"
-            return f"{approve}\nclopus reject {view.plan.id} --reason ..."
-    undone = {v.execution.plan_id for v in detail.executions if v.execution.kind is ExecutionKind.ROLLBACK}
-    for execution in (view.execution for view in reversed(detail.executions)):
-        if execution.kind is ExecutionKind.APPLY and execution.plan_id not in undone and execution.change.inverse:
-            return f"take it back: clopus rollback {execution.id}"
-    return f"look again: clopus investigate {detail.incident.id}"
+def _next(detail: IncidentDetail, width: int) -> list[str]:
+    """Commands last, where the eye is when the screen stands still. Commands are not wrapped: they are copied."""
+    incident = detail.incident
+    lines = [""]
+    for view in detail.plans:
+        plan = view.plan
+        if plan.state is PlanState.PROPOSED and incident.state is State.AWAITING_APPROVAL:
+            needed = "" if plan.approvers_needed == 1 else f", {plan.approvers_needed} people have to"
+            lines += wrapped("decide", f"before {_time(plan.expires_at)}{needed}", width)
+            lines.append(f"  clopus approve {plan.id} --digest {plan.digest[:12]}")
+            lines.append(f"  clopus reject {plan.id} --reason '...'")
+    undo = newest_undoable(detail.executions)
+    if undo:
+        lines += ["take it back", f"  clopus rollback {undo}"]
+    if incident.state in (State.ESCALATED, State.SUPPRESSED):
+        lines += ["look again", f"  clopus investigate {incident.id}"]
+    return [*lines, "more", f"  clopus show {incident.id} --full       checks, timeline", *_reasoning_hint(detail)]
 
 
-def _audit(entry: AuditRecord) -> str:
-    detail = entry.detail if isinstance(entry.detail, str) else json.dumps(entry.detail)
-    shown = visible(detail)
-    if len(shown) > _DETAIL_WIDTH:
-        shown = shown[:_DETAIL_WIDTH] + " ..."
-    return f"{_time(entry.at)}  {visible(entry.actor):<12} {entry.event:<22} {shown}"
+def newest_undoable(executions: Iterable[ExecutionView]) -> str:
+    """Id of the newest applied change that nothing has taken back; '' where there is none."""
+    found = ""
+    undone = {view.execution.plan_id for view in executions if view.execution.kind is ExecutionKind.ROLLBACK}
+    for execution in (view.execution for view in executions):
+        applied = execution.kind is ExecutionKind.APPLY and execution.outcome is ExecutionOutcome.APPLIED
+        if applied and execution.plan_id not in undone and execution.change.inverse:
+            found = execution.id
+    return found
 
 
-def _section(title: str, lines: Iterator[str]) -> str:
-    return title + "\n" + "\n".join(f"  {part}" for line in lines for part in (line.split("\n") or [""]))
+def _reasoning_hint(detail: IncidentDetail) -> list[str]:
+    if not detail.investigations:
+        return []
+    count = sum(run.evidence_count for run in detail.investigations)
+    return [f"  clopus show {detail.incident.id} --reasoning  every step and observation ({count})"]
 
 
-def _line(name: str, value: str) -> str:
-    return f"{name:<8} {visible(value)}"
+def _run(run: Investigation, width: int) -> Iterator[str]:
+    yield from wrapped(
+        "", f"INVESTIGATION {run.number} by {run.analyzer}: {run.conclusion.value}: {run.summary}", width, indent=0
+    )
+    for step in run.steps:
+        yield from wrapped(f"{step.number:>4} {step.kind.value}", step.text, width, indent=18)
+    for evidence in run.evidence:
+        yield from _evidence(evidence, width)
 
 
-def _time(at: object) -> str:
-    return str(at)[:19].replace("T", " ")
+def _evidence(evidence: Evidence, width: int) -> Iterator[str]:
+    cut = " (cut)" if evidence.truncated else ""
+    yield from wrapped(f"[{evidence.id}]", f"{evidence.kind.value}: {evidence.source}{cut}", width, indent=6)
+    yield from wrapped("", evidence.text, width, indent=6)
+
+
+def _audit(entry: AuditRecord, width: int) -> list[str]:
+    head = f"{_time(entry.at)}  {visible(entry.actor)}: {entry.event}"
+    return wrapped("", f"{head}  {_told(entry)}".rstrip(), width, indent=2)
+
+
+def _told(entry: AuditRecord) -> str:
+    if not isinstance(entry.detail, dict):
+        return str(entry.detail or "")
+    told = [(name, value) for name, value in entry.detail.items() if name not in _NOT_TOLD and value not in ("", None)]
+    return ", ".join(f"{name} {value}" for name, value in told if not isinstance(value, list | dict))
+
+
+def _listed(label: str, texts: Iterable[str], width: int) -> list[str]:
+    """Each text wrapped for itself; the label stands before the first."""
+    lines: list[str] = []
+    for text in texts:
+        lines += wrapped("" if lines else label, text, width)
+    return lines
+
+
+def _time(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S}"

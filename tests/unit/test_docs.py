@@ -36,7 +36,7 @@ def text_of(*pages: Path) -> str:
     return "\n".join(page.read_text(encoding="utf-8") for page in pages)
 
 
-@pytest.mark.parametrize("page", (README, RULES, DEPLOY), ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", [README, RULES, DEPLOY], ids=lambda page: str(page.relative_to(ROOT)))
 def test_no_generated_reference_is_stale(page: Path) -> None:
     """Mended by: clopus reference --update README.md --update rules/README.md --update deploy/README.md"""
     assert page.read_text(encoding="utf-8") == updated(page.read_text(encoding="utf-8"))
@@ -86,7 +86,7 @@ def test_every_view_is_documented() -> None:
     sql = text_of(*(ROOT / "responder" / "store" / "sql").glob("*.sql"))
     views = re.findall(r"CREATE (?:OR REPLACE )?VIEW (\w+)", sql)
     assert views
-    assert [view for view in views if f"#### `{view}`" not in text_of(README)] == []
+    assert [view for view in views if f"| `{view}` |" not in text_of(README)] == []
 
 
 @pytest.mark.parametrize("command", _COMMANDS)
@@ -94,7 +94,7 @@ def test_every_command_is_documented(command: str) -> None:
     assert re.search(rf"^\| `clopus {command}[ `]", text_of(README), re.MULTILINE)
 
 
-@pytest.mark.parametrize("code", (0, 1, 2))
+@pytest.mark.parametrize("code", [0, 1, 2])
 def test_every_exit_code_is_documented(code: int) -> None:
     assert re.search(rf"^\| {code} \|", text_of(README), re.MULTILINE)
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 from responder.analyzer.heuristics.case import Case, Claim, Stage
 from responder.analyzer.heuristics.evidence import Exhibit, of_event, of_workload
-from responder.analyzer.patterns import Pattern
-from responder.analyzer.redact import redact
+from responder.patterns import Pattern
+from responder.redact import redact
 
 _KINDS: tuple[tuple[str, str, Pattern], ...] = (
     (

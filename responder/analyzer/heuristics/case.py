@@ -14,12 +14,12 @@ from functools import cached_property
 
 from responder.analyzer.heuristics.evidence import Exhibit, of_log, of_status
 from responder.analyzer.heuristics.steady import calm_seconds, seconds_between
-from responder.analyzer.patterns import last_lines
 from responder.domain.action import Action
 from responder.domain.manifest import dig
 from responder.domain.refs import WORKLOAD_KINDS, ObjectRef
 from responder.domain.snapshot import LogExcerpt, Snapshot
 from responder.domain.workload import Container, ContainerStatus, EventRecord, Pod, PodTemplate, Revision, Terminated
+from responder.patterns import last_lines
 
 _NOT_STARTED = frozenset({"", "ContainerCreating", "PodInitializing"})
 EVENT_LIFE_SECONDS = 3600.0

@@ -14,8 +14,8 @@ from responder.analyzer.heuristics.case import Case, Claim, Step, Trouble
 from responder.analyzer.heuristics.evidence import of_event, of_revision
 from responder.analyzer.heuristics.variables import missing_variable
 from responder.analyzer.heuristics.world import about_the_world
-from responder.analyzer.patterns import Pattern
-from responder.analyzer.redact import redact
+from responder.patterns import Pattern
+from responder.redact import redact
 
 _LAST_LINES = 40
 _QUOTE = 160

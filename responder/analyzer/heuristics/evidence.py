@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from responder.analyzer.redact import cut, redact
 from responder.domain.investigation import Evidence, EvidenceKind
 from responder.domain.refs import ObjectRef
 from responder.domain.snapshot import LogExcerpt, ServiceView, Snapshot
 from responder.domain.workload import ContainerStatus, EventRecord, Pod, Revision, Terminated, Workload
+from responder.redact import cut, redact
 
 MAX_TEXT = 4_096  # bytes of one piece of evidence
 MAX_LOG = 8_192

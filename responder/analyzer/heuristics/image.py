@@ -25,9 +25,9 @@ from responder.analyzer.heuristics.evidence import (
     of_status,
 )
 from responder.analyzer.heuristics.nearness import is_typo_of
-from responder.analyzer.patterns import Pattern
 from responder.domain.action import SetImage
 from responder.domain.workload import EventRecord
+from responder.patterns import Pattern
 
 _WAITING = frozenset(
     {

@@ -15,9 +15,9 @@ from responder.analyzer.heuristics.evidence import Exhibit, of_event, of_service
 from responder.analyzer.heuristics.scratch import scratch_for
 from responder.analyzer.heuristics.variables import missing_variable
 from responder.analyzer.heuristics.world import about_the_world
-from responder.analyzer.patterns import Pattern
 from responder.domain.action import AddScratchVolume, SetPorts
 from responder.domain.workload import Container, PodTemplate
+from responder.patterns import Pattern
 
 _DENIED = r"(?:permission denied|EACCES|AccessDenied|read-only file ?system|EROFS|not permitted|access is denied)"
 _REFUSAL = Pattern(rf"(?i){_DENIED}")

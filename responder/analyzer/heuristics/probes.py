@@ -16,9 +16,9 @@ from enum import StrEnum
 from responder.analyzer.heuristics.case import Case, Claim, Remedy, Step, Trouble
 from responder.analyzer.heuristics.evidence import Exhibit, of_event, of_pod, of_revision, of_spec
 from responder.analyzer.heuristics.steady import calm_seconds, seconds_between
-from responder.analyzer.patterns import Pattern
 from responder.domain.action import ProbeKind, SetProbe
 from responder.domain.workload import Container, EventRecord, Probe
+from responder.patterns import Pattern
 
 _FRESH_SECONDS = 600.0
 _KIND = Pattern(r"(?i)^\s*(Readiness|Liveness|Startup) probe (?:failed|errored|warning)")

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from responder.analyzer.heuristics.case import Case, Claim, Remedy, Stage, Step, Trouble
 from responder.analyzer.heuristics.evidence import Exhibit, of_event, of_names, of_pod, of_revision, of_status
 from responder.analyzer.heuristics.nearness import NearMiss, near_miss
-from responder.analyzer.patterns import Pattern
 from responder.domain.action import ReferenceKind, ReplaceConfigReference
 from responder.domain.workload import Pod, PodTemplate
+from responder.patterns import Pattern
 
 _MISSING_OBJECT = Pattern(
     r"(?i)\b(configmap|secret)s? \"([^\"]{1,253})\" not found|\b(configmap|secret) ([a-z0-9.\-]{1,253}) not found"

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 from responder.analyzer.heuristics.case import Case, Claim, Stage, Step
 from responder.analyzer.heuristics.evidence import of_event, of_pod
-from responder.analyzer.patterns import Pattern
-from responder.analyzer.redact import redact
 from responder.domain.snapshot import Snapshot
 from responder.domain.workload import Condition, EventRecord, Pod
+from responder.patterns import Pattern
+from responder.redact import redact
 
 _LONGEST_QUOTE = 300
 

@@ -5,7 +5,7 @@ The sentences are those of shells (`set -u`), Python, Node, Spring, Go's envconf
 
 from __future__ import annotations
 
-from responder.analyzer.patterns import Pattern
+from responder.patterns import Pattern
 
 _LAST_LINES = 40
 _NAME = r"[\"'`(]?\$?\b([A-Z][A-Z0-9_]{1,63})\b[\"'`)]?"

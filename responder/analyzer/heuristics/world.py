@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from responder.analyzer.patterns import Pattern
+from responder.patterns import Pattern
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -88,3 +88,24 @@ def test_an_eviction_names_the_pod_by_uid_and_who_replaces_it() -> None:
     text = render_eviction(pod, controller=ObjectRef(kind="ReplicaSet", namespace="shop", name="web-h2"))
     assert "-uid: uid-1" in text
     assert "ReplicaSet/shop/web-h2" in text
+
+
+def test_secrets_written_into_the_object_do_not_stand_in_the_diff() -> None:
+    def deployment(image: str) -> dict[str, object]:
+        env = [{"name": "DB_PASSWORD", "value": "hunter2"}, {"name": "URL", "value": "postgres://shop:s3cret@db/shop"}]
+        container = {"name": "web", "image": image, "env": env}
+        return {
+            "kind": "Deployment",
+            "metadata": {
+                "name": "web",
+                "annotations": {"kubectl.kubernetes.io/last-applied-configuration": '{"value":"hunter2"}'},
+            },
+            "spec": {"template": {"spec": {"containers": [container]}}},
+        }
+
+    text = render_diff(
+        deployment("nignx"), deployment("nginx"), ObjectRef(kind="Deployment", namespace="a", name="web")
+    )
+    assert "hunter2" not in text
+    assert "s3cret" not in text
+    assert "+      - image: nginx" in text or "image: nginx" in text

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from responder.analyzer.patterns import Hit, Pattern, well_formed
+from responder.patterns import Hit, Pattern, well_formed
 
 # The words that make a name secret-ish, at any place in a longer name: DB_PASSWORD, x-api-key, clientSecret.
 _SECRET_WORD = (

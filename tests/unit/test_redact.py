@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from responder.analyzer.redact import cut, is_secret_name, redact
+from responder.redact import cut, is_secret_name, redact
 
 _A = "abcdefghijklmnopqrstuvwxyz"
 _N = "0123456789"
