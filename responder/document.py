@@ -180,7 +180,8 @@ def _decoded(raw: bytes, problems: Problems) -> str | None:
 def _note_syntax(exc: yaml.MarkedYAMLError, text: str, problems: Problems) -> None:
     problem = exc.problem or "not YAML"
     line, column = _position(exc.problem_mark or exc.context_mark)
-    where = text.split("\n")[line - 1] if line else ""
+    lines = text.split("\n")
+    where = lines[line - 1] if 0 < line <= len(lines) else ""  # the mark may stand behind the last line
     if where[column - 1 : column] == "\t":
         problem = f"{problem}: a tab; indent with spaces"
     problems.add(problem, line=line, column=column)
