@@ -29,6 +29,8 @@ def approve(client: Client, plan_id: str, digest: str | None, output: str) -> No
     """Approve a plan. What you approve is the digest: a plan that changed since is refused."""
     view = client.get(PlanView, path_of("plans", plan_id))
     full = view.plan.digest
+    if digest is None and output == "json":
+        raise click.UsageError("give --digest: a question is no JSON")
     if digest is None:
         digest = _ask(view)
     if len(digest) < _DIGEST_PREFIX or not full.startswith(digest):

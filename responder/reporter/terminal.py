@@ -128,7 +128,7 @@ def _changes(detail: IncidentDetail, width: int, *, full: bool) -> Iterator[list
             yield ["", *wrapped("change", f"{view.plan.id} {view.plan.state.value}: {_action(view.plan)}", width)]
         for execution in detail.executions:
             if execution.execution.plan_id == view.plan.id:
-                yield _execution(execution, width)
+                yield _execution(execution, width)[: None if newest or full else 1]
 
 
 def _plan(view: PlanView, width: int, *, full: bool) -> list[str]:

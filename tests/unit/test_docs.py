@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from responder.cli.reference import BEGIN, END, SECTIONS, updated
 from responder.domain.action import ACTION_KINDS
 from responder.domain.incident import Outcome, State
 from responder.domain.rule import Mode
+from responder.rules.loader import load
+from responder.rules.testing import run
 from responder.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +32,12 @@ KEYS = sorted(
             r'fields\.(?:get|require|items|words|section|sections|texts)\(\s*"(\w+)"', file.read_text()
         )
     }
+)
+
+ROOMS = sorted(
+    path
+    for path in (ROOT / "responder").iterdir()
+    if (path / "__init__.py").exists() or (path.suffix == ".py" and not path.name.startswith("__"))
 )
 
 
@@ -105,6 +114,15 @@ def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
     assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
-@pytest.mark.parametrize("room", sorted(p for p in (ROOT / "responder").iterdir() if (p / "__init__.py").exists()))
+@pytest.mark.parametrize("page", [README, RULES], ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_rule_that_is_shown_is_valid_and_passes_its_cases(page: Path, tmp_path: Path) -> None:
+    shown = re.findall(r"^ *```yaml\n( *rules:\n.*?)^ *```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert shown
+    for text in shown:
+        (tmp_path / "rules.yaml").write_text(textwrap.dedent(text), encoding="utf-8")
+        assert [result for result in run(load([tmp_path])) if not result.passed] == []
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
 def test_every_room_is_on_the_map(room: Path) -> None:
     assert f"`responder/{room.name}`" in text_of(ROOT / "ARCHITECTURE.md")
