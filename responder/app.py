@@ -95,7 +95,11 @@ class Responder:
         """
         rules = LiveRules(settings.rules.paths)
         store = await asyncio.to_thread(
-            Store.open, settings.store.path, clock=utc_now, memory_limit=settings.store.memory_limit
+            Store.open,
+            settings.store.path,
+            clock=utc_now,
+            memory_limit=settings.store.memory_limit,
+            max_waiting_bytes=settings.intake.max_pending_bytes,
         )
         try:
             brakes = await _brakes(store, settings)
@@ -123,15 +127,17 @@ class Responder:
         return f"http://127.0.0.1:{self.port}"
 
     async def stop(self) -> None:
-        """Not ready first; then steps in flight end or are left to recovery; then the store is closed."""
+        """Not ready first, and 503 to senders; steps in flight end or are left to recovery; the store is closed last."""
         self._stopping = True
         self._stop_watching.set()
-        await self._listener.close()
-        await self.pipeline.stop(within_seconds=self._settings.server.shutdown_seconds / 2)
-        if self._watcher is not None:
-            await self._watcher
-        await self._cluster.close()
-        await asyncio.to_thread(self._store.close)
+        try:
+            await self.pipeline.stop(within_seconds=self._settings.server.shutdown_seconds / 2)
+            await self._listener.close()
+            if self._watcher is not None:
+                await self._watcher
+            await self._cluster.close()
+        finally:
+            await asyncio.to_thread(self._store.close)
         log.info("stopped")
 
     async def _open(self) -> None:
@@ -160,6 +166,7 @@ class Responder:
                 grace_seconds=settings.intake.grace_seconds,
                 workers=settings.pipeline.workers,
                 max_plans_per_incident=settings.pipeline.max_plans_per_incident,
+                late_write_seconds=settings.cluster.late_write_seconds,
             ),
             now=utc_now,
             monotonic=time.monotonic,
@@ -175,6 +182,7 @@ class Responder:
             credentials=_credentials(self._settings),
             now=utc_now,
             not_ready=self._not_ready,
+            dead=lambda: self.pipeline.failed,
             allowed_hosts=_service_names(self._settings),
             on_too_large=self._too_large,
             webhook_max_bytes=server.max_body_bytes,
@@ -189,6 +197,8 @@ class Responder:
             reasons.append("stopping")
         if self._store.problem:
             reasons.append(f"store: {self._store.problem}")
+        if self.pipeline.pending_alerts >= self._settings.intake.max_pending_alerts:
+            reasons.append(f"{self.pipeline.pending_alerts} alerts wait to be folded into incidents")
         if self.pipeline.failed:
             reasons.append(f"the {self.pipeline.failed} task has ended")
         return tuple(reasons)
@@ -284,7 +294,7 @@ async def _brakes(store: Store, settings: Settings) -> Brakes:
 
         await store.write(job)
         log.error("starting in report mode", problem=damage)
-    return Brakes(replace(stored, ceiling=stored.ceiling.lowered_to(settings.mode.ceiling)))
+    return Brakes(stored, limit=settings.mode.ceiling)
 
 
 def _damage(store: Store) -> str:
@@ -296,8 +306,10 @@ def _damage(store: Store) -> str:
 
 
 def _raise_own(con: Connection, key: str, summary: str, at: datetime) -> None:
-    """An incident about Clopus itself; one that is open already is not raised again."""
-    if incidents.find_open(con, key) is not None:
+    """An incident about Clopus itself; one that is open already is brought up to date."""
+    known = incidents.find_open(con, key)
+    if known is not None:
+        incidents.update(con, replace(known, summary=summary, updated_at=at))
         return
     incident = Incident(
         id=mint("inc"),

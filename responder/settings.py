@@ -96,6 +96,13 @@ class Cluster(_Section):
         default=(), description="Never changed, besides kube-system, kube-public, kube-node-lease and Clopus's own"
     )
     request_timeout_seconds: float = Field(default=10.0, gt=0, le=120, description="Time for one API request, seconds")
+    late_write_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        le=3600,
+        description="A write without an answer may still take effect for this long, seconds;"
+        " the API server's own --request-timeout",
+    )
 
 
 class Rules(_Section):
@@ -117,9 +124,11 @@ class ModeSection(_Section):
 class Intake(_Section):
     """How much may wait between the webhook and the workers. Beyond it the sender is told to come again (503)."""
 
-    max_pending_alerts: int = Field(default=200_000, ge=1, description="Alerts that may wait for commit, count")
+    max_pending_alerts: int = Field(
+        default=200_000, ge=1, description="Alerts that may wait to be folded into incidents, count"
+    )
     max_pending_bytes: int = Field(
-        default=256 * 1024 * 1024, ge=1024, description="Bodies that may wait for commit, bytes"
+        default=256 * 1024 * 1024, ge=1024, description="Alerts that may wait for commit, bytes"
     )
     grace_seconds: float = Field(
         default=300.0, ge=0, description="A copy that arrives this long after its resolve does not reopen, seconds"

@@ -101,7 +101,9 @@ def configure_logging(*, level: str = "info", as_json: bool = True) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
     ]
     renderer: structlog.types.Processor = (
-        structlog.processors.JSONRenderer(serializer=_dumps) if as_json else structlog.dev.ConsoleRenderer(colors=False)
+        structlog.processors.JSONRenderer(serializer=_dumps)
+        if as_json
+        else structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     )
     tail: list[structlog.types.Processor] = [structlog.processors.format_exc_info] if as_json else []
     structlog.configure(

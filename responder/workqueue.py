@@ -59,6 +59,10 @@ class WorkQueue:
         self.add_after(key, delay)
         return delay
 
+    def failures(self, key: str) -> int:
+        """How many steps of `key` have failed in a row."""
+        return self._failures.get(key, 0)
+
     def forget(self, key: str) -> None:
         """A step of `key` went well: the next failure starts from the shortest back-off."""
         self._failures.pop(key, None)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from responder.analyzer.history import revisions_of
+from responder.analyzer.history import revisions_of, with_service
 from responder.analyzer.roots import resolve_root
 from responder.cluster.protocol import Cluster
 from responder.domain.action import ReferenceKind
@@ -84,14 +84,15 @@ async def collect(cluster: Cluster, root: ObjectRef, *, now: datetime, namespace
     if not live.ref.namespace:
         return Snapshot(taken_at=now, root=live.ref, live=live)
     own, around = await asyncio.gather(_own(look, live), _around(look, live, workload, namespaces))
-    logs = await _logs(look, own.pods, own.revisions)
+    revisions = with_service(own.revisions, (parse_event(item.body) for item in around.events))
+    logs = await _logs(look, own.pods, revisions)
     return Snapshot(
         taken_at=now,
         root=live.ref,
         workload=workload,
         live=live,
         pods=own.pods,
-        revisions=own.revisions,
+        revisions=revisions,
         events=_about(around.events, {live.ref, *own.owners, *(pod.ref for pod in own.pods)}),
         logs=logs,
         config_maps=around.config_maps,

@@ -9,6 +9,8 @@ https://github.com/kubernetes/kubernetes/blob/master/pkg/controller/deployment/u
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
 
 from responder.domain.manifest import (
     Json,
@@ -19,10 +21,14 @@ from responder.domain.manifest import (
     number,
     text,
 )
-from responder.domain.workload import Pod, Revision, parse_template
+from responder.domain.workload import EventRecord, Pod, Revision, parse_template
 
 _REVISION = "deployment.kubernetes.io/revision"
 _TEMPLATE_HASH = "pod-template-hash"
+_STOPPED = "Stopping container"
+"""The kubelet's words for a container of a pod that is deleted; one that fails a probe it stops with others."""
+_COMPLAINTS = frozenset({"BackOff", "Unhealthy", "Failed"})
+_LONG_ENOUGH_SECONDS = 30.0
 _HASH_LABELS = ("controller-revision-hash", "controller.kubernetes.io/hash")
 
 
@@ -31,6 +37,41 @@ def revisions_of(live: LiveObject, history: Iterable[LiveObject], pods: tuple[Po
     entries = sorted(history, key=_number, reverse=True)
     current = _current(live, entries)
     return tuple(_revision(live, entry, pods, current=entry.ref == current) for entry in entries)
+
+
+def with_service(revisions: Iterable[Revision], events: Iterable[EventRecord]) -> tuple[Revision, ...]:
+    """Adds when the pods of a ReplicaSet that has none now last served, as the events of those pods tell.
+
+    A program that runs for a moment before it crashes is ready for that moment, which is enough for a rollout to
+    replace every good pod. What remains of those are the kubelet's events, for about an hour. Pods of a StatefulSet
+    have the same names in every revision, so theirs tell nothing.
+    """
+    told: dict[str, list[EventRecord]] = {}
+    for event in events:
+        if event.subject.kind == "Pod":
+            told.setdefault(event.subject.name, []).append(event)
+    return tuple(
+        replace(revision, served_until=_served_until(revision.ref.name, told))
+        if revision.ref.kind == "ReplicaSet" and not revision.current and not revision.ready
+        else revision
+        for revision in revisions
+    )
+
+
+def _served_until(replica_set: str, told: dict[str, list[EventRecord]]) -> datetime | None:
+    ends = [_ended_well(events) for pod, events in told.items() if pod.rpartition("-")[0] == replica_set]
+    return max((end for end in ends if end is not None), default=None)
+
+
+def _ended_well(events: list[EventRecord]) -> datetime | None:
+    """When a pod was stopped that had run for long enough, without a restart and without a complaint."""
+    if any(event.reason in _COMPLAINTS or (event.reason == "Started" and event.count > 1) for event in events):
+        return None
+    stops = [e.last_at for e in events if e.reason == "Killing" and e.message.startswith(_STOPPED) and e.last_at]
+    starts = [e.first_at for e in events if e.reason == "Started" and e.first_at]
+    if not stops or (starts and (min(stops) - max(starts)).total_seconds() < _LONG_ENOUGH_SECONDS):
+        return None
+    return max(stops)
 
 
 def _number(entry: LiveObject) -> int:

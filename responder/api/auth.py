@@ -2,8 +2,8 @@
 
 A token file has one credential per line, `name:token`; a line without a colon is a token whose name is the file's. The
 name is the identity that approvals and the audit chain record. Files are read again when they change, so that a token
-is rotated or revoked without a restart; a file that can no longer be read or is wrong leaves the last good set active,
-with a warning in the log.
+is rotated or revoked without a restart. A file that is gone, empty or no longer readable has withdrawn its tokens; one
+with a mistake in it leaves the last good set active. Both are logged.
 
 Tokens travel as `Authorization: Bearer`, or, for senders that only know basic authentication, as its password. They
 are never read from the query string, where proxies log them.
@@ -70,9 +70,16 @@ class _Credential:
 
 @dataclass(frozen=True, kw_only=True)
 class _Loaded:
-    version: tuple[int, int, int]
-    """mtime, inode and size of the file: a swapped symbolic link changes the inode."""
+    version: tuple[int, ...]
+    """mtime, ctime, inode and size of the file: a swapped symbolic link changes the inode, a right taken the ctime."""
     credentials: tuple[_Credential, ...]
+
+
+_NOTHING = _Loaded(version=(), credentials=())
+
+
+class _Withdrawn(ConfigError):
+    """The file is gone, cannot be read or holds no token: a mistake at the start, the end of its tokens later."""
 
 
 class Credentials:
@@ -83,7 +90,7 @@ class Credentials:
         self._files = tuple(files)
         self._loaded = {file: _load(file) for file in self._files}
         _refuse_shared_tokens(self._loaded)
-        self._reported: set[TokenFile] = set()
+        self._reported: dict[TokenFile, str] = {}
 
     def identify(self, authorization: str) -> Identity | None:
         """The owner of the token in an `Authorization` header; None where there is none.
@@ -107,20 +114,25 @@ class Credentials:
     def _refresh(self) -> None:
         for file in self._files:
             try:
-                if _version(file.path) == self._loaded[file].version:
+                if _version(file) == self._loaded[file].version:
                     continue
                 candidate = {**self._loaded, file: _load(file)}
                 _refuse_shared_tokens(candidate)
-            except (OSError, ConfigError) as exc:
-                if file not in self._reported:
-                    log.warning(
-                        "token file cannot be used; the last good one stays", path=str(file.path), problem=str(exc)
-                    )
-                    self._reported.add(file)
-                continue
-            self._loaded = candidate
-            self._reported.discard(file)
-            log.info("token file read again", path=str(file.path), role=file.role.value)
+            except _Withdrawn as exc:
+                self._loaded = {**self._loaded, file: _NOTHING}
+                self._report(file, "token file withdrawn: none of its tokens is valid", exc)
+            except ConfigError as exc:
+                self._report(file, "token file cannot be used; the last good one stays", exc)
+            else:
+                self._loaded = candidate
+                self._reported.pop(file, None)
+                log.info("token file read again", path=str(file.path), role=file.role.value)
+
+    def _report(self, file: TokenFile, what: str, exc: ConfigError) -> None:
+        """Once per trouble: every request looks at the file again."""
+        if self._reported.get(file) != what:
+            self._reported[file] = what
+            log.warning(what, path=str(file.path), problem=str(exc))
 
 
 def host_allowed(host: str, allowed: frozenset[str]) -> bool:
@@ -170,26 +182,33 @@ def _presented(authorization: str) -> tuple[str | None, str] | None:
             return None
 
 
-def _version(path: Path) -> tuple[int, int, int]:
-    status = path.stat()
-    return status.st_mtime_ns, status.st_ino, status.st_size
+def _version(file: TokenFile) -> tuple[int, ...]:
+    """Raises _Withdrawn."""
+    try:
+        status = file.path.stat()
+    except OSError as exc:
+        raise _Withdrawn(path=file.path, problem=f"the token file cannot be read: {exc}") from exc
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size
 
 
 def _load(file: TokenFile) -> _Loaded:
+    """Raises _Withdrawn, or ConfigError for a mistake in the file."""
+    version = _version(file)
+    if version[-1] > _MAX_FILE_BYTES:
+        raise ConfigError(path=file.path, problem=f"larger than {_MAX_FILE_BYTES} bytes: this is no token file")
     try:
-        version = _version(file.path)
-        if version[2] > _MAX_FILE_BYTES:
-            raise ConfigError(path=file.path, problem=f"larger than {_MAX_FILE_BYTES} bytes: this is no token file")
         content = file.path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(path=file.path, problem=f"the token file cannot be read: {exc}") from exc
+    except OSError as exc:
+        raise _Withdrawn(path=file.path, problem=f"the token file cannot be read: {exc}") from exc
+    except UnicodeDecodeError as exc:
+        raise ConfigError(path=file.path, problem=f"the token file is not UTF-8: {exc.reason}") from exc
     credentials = tuple(
         _credential(file, number, line.strip())
         for number, line in enumerate(content.splitlines(), start=1)
         if line.strip() and not line.lstrip().startswith("#")
     )
     if not credentials:
-        raise ConfigError(path=file.path, problem="the file holds no token")
+        raise _Withdrawn(path=file.path, problem="the file holds no token")
     return _Loaded(version=version, credentials=credentials)
 
 

@@ -12,7 +12,10 @@ from responder.domain.views import Health
 
 
 async def healthz(request: web.Request) -> web.Response:
-    """The event loop turns. Whatever a restart would not mend is readiness' matter."""
+    """The event loop turns and no task has died. Whatever a restart would not mend is readiness' matter."""
+    dead = request.app[SERVICES].dead()
+    if dead:
+        return answer(Health(status="unavailable", reasons=(f"the {dead} task has ended",)), status=503)
     return answer(Health(status="ok"))
 
 
@@ -28,7 +31,15 @@ async def metrics(request: web.Request) -> web.StreamResponse:
 
 
 ENDPOINTS = (
-    Endpoint(method="GET", path="/healthz", handler=healthz, role=None, summary="Is the process alive?", answer=Health),
+    Endpoint(
+        method="GET",
+        path="/healthz",
+        handler=healthz,
+        role=None,
+        summary="Is the process alive?",
+        answer=Health,
+        refusals=(503,),
+    ),
     Endpoint(
         method="GET",
         path="/readyz",

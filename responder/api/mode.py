@@ -52,8 +52,11 @@ async def put_mode(request: web.Request) -> web.Response:
     for namespace in change.namespaces or ():
         if not is_namespace_name(namespace):
             raise RequestInvalid("namespaces", f"{namespace[:64]!r} is no namespace name")
-    wanted = change.applied_to(services.pipeline.mode(), now=services.now())
-    return answer(await services.pipeline.set_mode(wanted, request[IDENTITY].name))
+    now = services.now()
+    changed = await services.pipeline.set_mode(
+        lambda settings: change.applied_to(settings, now=now), request[IDENTITY].name
+    )
+    return answer(changed)
 
 
 ENDPOINTS = (

@@ -38,7 +38,7 @@ async def explain(request: web.Request) -> web.Response:
         Explanation(
             rule=result.rule.name if result.rule is not None else "",
             mode=mode.value,
-            effective_mode=pipeline.mode().effective(mode, asked.labels.get("namespace", "")).value,
+            effective_mode=pipeline.effective_mode(mode, asked.labels.get("namespace", "")).value,
             why=result.why,
         )
     )

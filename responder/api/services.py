@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from responder.store.store import Store
 
 
+def _alive() -> str:
+    """Stands in where nothing can die but the process."""
+    return ""
+
+
 def _ignore_too_large(size: int) -> None:
     """Stands in where nobody wants to know."""
 
@@ -30,6 +35,8 @@ class Services:
     now: Callable[[], datetime]
     not_ready: Callable[[], tuple[str, ...]]
     """Why no alert can be taken now: starting, standby, stopping, store failed; empty when all is well."""
+    dead: Callable[[], str] = _alive
+    """What has ended that must not, and only a restart brings back; '' while all is well."""
     on_too_large: Callable[[int], None] = _ignore_too_large
     """Told the size of a webhook body that was refused: it will never heal by itself."""
     allowed_hosts: frozenset[str] = field(default_factory=frozenset)

@@ -15,6 +15,7 @@ from responder import __version__
 _COMMANDS = {
     "approve": ("responder.cli.decide", "Approve a plan that waits; the digest is what is approved."),
     "audit": ("responder.cli.audit", "Check the chain of records."),
+    "console": ("responder.cli.console", "See, understand, decide and undo, in a terminal."),
     "demo": ("responder.cli.demo", "Show the main job on a built-in cluster; needs nothing."),
     "incidents": ("responder.cli.show", "List incidents."),
     "investigate": ("responder.cli.decide", "Look at an incident afresh."),

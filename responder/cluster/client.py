@@ -52,6 +52,8 @@ class Limits:
     connect: float = 5.0
     request: float = 15.0
     """One attempt, from the first byte sent to the last byte read."""
+    glance: float = 5.0
+    """A read between the decision to write and the write."""
     write: float = 30.0
     """A write waits longer: giving up on it early leaves its outcome unknown."""
     retry_for: float = 30.0
@@ -153,6 +155,14 @@ class Client:
         """
         return decoded(Call.READ, await self.read_answer("GET", path, parameters, about=about), about=about)
 
+    async def read_once(self, path: str, *, about: str) -> Json:
+        """As `read`, in one attempt and at most `Limits.glance` seconds: for who has something urgent to do next."""
+        try:
+            answer = await self._exchange("GET", path, None, None, JSON, self._limits.glance)
+        except _TRANSPORT as exc:
+            raise from_exception(Call.READ, exc, about=about) from exc
+        return decoded(Call.READ, answer, about=about)
+
     async def review(self, path: str, body: Json, *, about: str) -> Json:
         """POST a review: a question in the form of an object that is never stored, and so is asked like a read."""
         return decoded(Call.READ, await self.read_answer("POST", path, body=body, about=about), about=about)
@@ -188,8 +198,9 @@ class Client:
         about: str,
         content_type: str = JSON,
         dry_run: bool,
+        before_send: Callable[[], None] | None = None,
     ) -> Json:
-        """Send once; the decoded answer.
+        """Send once; the decoded answer. `before_send` is called when nothing is left to wait for but the connection.
 
         Raises:
             PlanStale, PlanInvalid, FieldConflict, Forbidden, ObjectGone, ClusterUnavailable: nothing was written.
@@ -197,7 +208,9 @@ class Client:
         """
         call = Call.DRY_RUN if dry_run else Call.WRITE
         try:
-            answer = await self._exchange(method, path, parameters, body, content_type, self._limits.write)
+            answer = await self._exchange(
+                method, path, parameters, body, content_type, self._limits.write, before_send=before_send
+            )
         except CredentialMissing as exc:
             raise from_exception(Call.READ, exc, about=about) from exc
         except _TRANSPORT as exc:
@@ -236,9 +249,12 @@ class Client:
         body: Json,
         content_type: str,
         seconds: float,
+        *,
+        before_send: Callable[[], None] | None = None,
     ) -> Answer:
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=self._limits.connect)
-        async with await self._open(method, path, parameters, body, content_type, timeout) as response:
+        opened = self._open(method, path, parameters, body, content_type, timeout, before_send=before_send)
+        async with await opened as response:
             return await _whole_answer(response)
 
     async def _open(
@@ -249,13 +265,19 @@ class Client:
         body: Json,
         content_type: str,
         timeout: aiohttp.ClientTimeout,
+        *,
+        before_send: Callable[[], None] | None = None,
     ) -> aiohttp.ClientResponse:
+        # A kubeconfig's plugin may take its time to renew the token.
+        credentials = await self._credentials()
+        if before_send is not None:
+            before_send()
         return await self._session.pool_manager.request(
             method,
             self.url + path,
             params=parameters,
             data=None if body is None else orjson.dumps(body),
-            headers={**await self._credentials(), "Content-Type": content_type, "Accept": JSON},
+            headers={**credentials, "Content-Type": content_type, "Accept": JSON},
             timeout=timeout,
             allow_redirects=False,
             proxy=self._session.proxy,

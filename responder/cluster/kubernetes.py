@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from responder.cluster.changes import eviction_body, patch_body, write_parameters
 from responder.cluster.client import JSON_PATCH, Client, decoded
@@ -14,7 +14,7 @@ from responder.cluster.protocol import LogTail
 from responder.cluster.resources import collection_path, object_path
 from responder.domain.action import Permission
 from responder.domain.errors import ClusterUnavailable, ObjectGone, PlanStale
-from responder.domain.manifest import LiveObject, flag, items, text
+from responder.domain.manifest import Json, LiveObject, flag, items, text
 from responder.domain.plan import Change, Verb
 from responder.domain.refs import ObjectRef
 
@@ -31,10 +31,7 @@ class KubernetesCluster:
         self._client = client
 
     async def get(self, ref: ObjectRef) -> LiveObject:
-        live = live_object(await self._client.read(object_path(ref), about=f"get {ref}"), kind=ref.kind)
-        if ref.uid and live.ref.uid != ref.uid:
-            raise ObjectGone(f"{ref} has the uid {live.ref.uid} now, not {ref.uid}: another object under the same name")
-        return live
+        return _identified(ref, await self._client.read(object_path(ref), about=f"get {ref}"))
 
     async def list(
         self, kind: str, namespace: str, *, label_selector: str = "", field_selector: str = ""
@@ -71,13 +68,12 @@ class KubernetesCluster:
                 return window.tail()
             tail_lines = max(1, tail_lines // 8)
 
-    async def apply(self, change: Change, *, execution_id: str, dry_run: bool) -> LiveObject:
+    async def apply(
+        self, change: Change, *, execution_id: str, dry_run: bool, before_write: Callable[[], None] | None = None
+    ) -> LiveObject:
         target = change.target
-        live = await self.get(target)
-        if live.resource_version != change.resource_version:
-            raise PlanStale(
-                f"{target} is at version {live.resource_version}, the change was made for {change.resource_version}"
-            )
+        live = await self._at_version(change, dry_run=dry_run)
+        gate = None if dry_run else before_write
         about = f"{'dry run of ' if dry_run else ''}{change.verb} {target}"
         parameters = write_parameters(dry_run=dry_run)
         match change.verb:
@@ -91,11 +87,12 @@ class KubernetesCluster:
                     about=about,
                     content_type=JSON_PATCH,
                     dry_run=dry_run,
+                    before_send=gate,
                 )
                 return live_object(answer, kind=target.kind)
             case Verb.EVICT:
-                path = f"{object_path(target)}/eviction"
-                await self._client.write("POST", path, parameters, eviction_body(change), about=about, dry_run=dry_run)
+                path, body = f"{object_path(target)}/eviction", eviction_body(change)
+                await self._client.write("POST", path, parameters, body, about=about, dry_run=dry_run, before_send=gate)
                 return live
 
     async def permitted(self, namespace: str, permission: Permission) -> bool:
@@ -121,6 +118,17 @@ class KubernetesCluster:
 
     async def close(self) -> None:
         await self._client.close()
+
+    async def _at_version(self, change: Change, *, dry_run: bool) -> LiveObject:
+        """The object, of which the change is made. A write is not kept waiting for a server that is busy."""
+        target, about = change.target, f"get {change.target}"
+        read = self._client.read if dry_run else self._client.read_once
+        live = _identified(target, await read(object_path(target), about=about))
+        if live.resource_version != change.resource_version:
+            raise PlanStale(
+                f"{target} is at version {live.resource_version}, the change was made for {change.resource_version}"
+            )
+        return live
 
     async def _all_pages(self, kind: str, path: str, parameters: dict[str, str], about: str) -> tuple[LiveObject, ...]:
         return tuple([live async for live in self._pages(kind, path, parameters, about)])
@@ -153,6 +161,13 @@ class KubernetesCluster:
                 if not window.received:
                     raise
                 window.interrupted = True
+
+
+def _identified(ref: ObjectRef, body: Json) -> LiveObject:
+    live = live_object(body, kind=ref.kind)
+    if ref.uid and live.ref.uid != ref.uid:
+        raise ObjectGone(f"{ref} has the uid {live.ref.uid} now, not {ref.uid}: another object under the same name")
+    return live
 
 
 _LOG = frozenset({200, 204, 400})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,8 +44,12 @@ class Cluster(Protocol):
             ObjectGone: also where the pod is there but no such log: never scheduled, not started, no earlier instance.
         """
 
-    async def apply(self, change: Change, *, execution_id: str, dry_run: bool) -> LiveObject:
+    async def apply(
+        self, change: Change, *, execution_id: str, dry_run: bool, before_write: Callable[[], None] | None = None
+    ) -> LiveObject:
         """Send one change, with strict field validation, as field manager `clopus`, never forced, never retried.
+
+        `before_write` is called when the write is about to go out, never for a dry run; what it raises stops the write.
 
         The patch is sent byte for byte, with preconditions on uid and resourceVersion, plus the execution annotation.
         Returns the object as the server answered.

@@ -6,7 +6,8 @@ Format: https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
 Everything but `alerts` is optional, and unknown fields are ignored.
 
 Decided here: which bodies can never succeed (`WebhookInvalid`), which single alerts are set aside with a reason while
-the others of their body pass, and what stands in for what a sender left out. Which alerts are duplicates is the store's
+the others of their body pass, and what stands in for what a sender left out. Secrets leave the texts here, after the
+fingerprint has been taken of them. Which alerts are duplicates is the store's
 question; what they are about is `grouping`'s.
 """
 
@@ -22,10 +23,12 @@ from typing import TypeGuard
 
 import orjson
 
+from responder.detector.secrets import public, public_json, public_link, without_secrets
 from responder.detector.timestamps import parse_time
 from responder.domain.alert import Alert, AlertStatus, Delivery, QuarantinedAlert
 from responder.domain.errors import PermanentError
 from responder.domain.manifest import Json, Manifest, number, text
+from responder.redact import may_hold_secret
 
 KNOWN_VERSIONS = ("4", "1")
 """Alertmanager's, and Grafana's."""
@@ -82,12 +85,12 @@ def parse_webhook(body: bytes, *, received_at: datetime) -> Delivery:
         try:
             alerts.append(_parse_alert(raw, group))
         except _AlertInvalid as exc:
-            quarantined.append(QuarantinedAlert(reason=str(exc), raw=_keep(raw)))
+            quarantined.append(QuarantinedAlert(reason=public(str(exc)), raw=_keep(raw)))
     return Delivery(
         alerts=tuple(alerts),
         quarantined=tuple(quarantined),
         receiver=_storable(text(document, "receiver"), MAX_LABEL_VALUE),
-        group_key=_storable(text(document, "groupKey"), MAX_LABEL_VALUE),
+        group_key=_storable(public(text(document, "groupKey")), MAX_LABEL_VALUE),
         truncated_alerts=min(max(0, number(document, "truncatedAlerts")), _MOST_TRUNCATED),
         warnings=_warnings(document),
     )
@@ -135,14 +138,20 @@ def _parse_alert(raw: Json, group: _Group) -> Alert:
     labels = _labels(raw.get("labels"))
     status = _status(raw.get("status"), group.status)
     starts_at = _time(raw, "startsAt") or group.received_at
+    fingerprint = _fingerprint(raw.get("fingerprint"), labels)  # of the labels as sent: redaction moves no identity
+    annotations = _annotations(raw.get("annotations"))
+    link = _link(text(raw, "generatorURL"))
+    if may_hold_secret("\n".join((*labels, *labels.values(), *annotations, *annotations.values(), link))):
+        labels, annotations = without_secrets(labels, names_objects=True), without_secrets(annotations)
+        link = public_link(link)
     return Alert(
-        fingerprint=_fingerprint(raw.get("fingerprint"), labels),
+        fingerprint=fingerprint,
         status=status,
         labels=labels,
-        annotations=_annotations(raw.get("annotations")),
+        annotations=annotations,
         starts_at=starts_at,
         ends_at=_ends_at(raw, starts_at, group.received_at) if status is AlertStatus.RESOLVED else None,
-        generator_url=_link(text(raw, "generatorURL")),
+        generator_url=link,
     )
 
 
@@ -206,7 +215,8 @@ def _annotations(value: Json) -> Mapping[str, str]:
     annotations: dict[str, str] = {}
     left = MAX_ANNOTATIONS_TOTAL
     for name, item in list(value.items())[:MAX_ANNOTATIONS]:
-        content = item if isinstance(item, str) else _keep(item)
+        # Redacted before it is cut: half a secret has no shape any more.
+        content = public(item[: 2 * MAX_ANNOTATION]) if isinstance(item, str) else _keep(item)
         kept = _storable(content, min(MAX_ANNOTATION, left))
         annotations[_storable(name, MAX_LABEL_NAME)] = kept
         left -= len(kept)
@@ -250,8 +260,8 @@ def _is_storable(content: str) -> bool:
 
 
 def _keep(raw: Json) -> str:
-    """JSON in ASCII, which takes every string there is."""
+    """JSON in ASCII, which takes every string there is, without secrets."""
     try:
-        return json.dumps(raw)[:MAX_RAW]
+        return json.dumps(public_json(raw))[:MAX_RAW]
     except RecursionError:
         return "(nested too deeply to keep)"

@@ -35,6 +35,11 @@ _KIND_LABELS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Labels that name an object of the kind, best first. `job` is not among them: it is the scrape job."""
 
+OBJECT_LABELS = frozenset(
+    {"namespace", "exported_namespace", "pod", "exported_pod", "exported_job", "container", "instance", "service"}
+).union(*_KIND_LABELS.values())
+"""Every label whose value may be the name of the object, or of a part of it."""
+
 _WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicaSet")
 _OTHERS = ("HorizontalPodAutoscaler", "PersistentVolumeClaim")
 

@@ -104,8 +104,9 @@ def webhook_handler(
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
     """The handler of `POST /webhook/alertmanager`.
 
-    `on_accepted` is called after a commit that brought new alerts; `on_too_large` gets the announced size of a refused
-    body, or the limit where none was announced.
+    `on_accepted` is called after a commit that brought new alerts, and after one that failed: it may have been kept
+    all the same, and then every repetition is a duplicate. `on_too_large` gets the announced size of a refused body, or
+    the limit where none was announced.
     """
     gate = _Gate(limits)
     count = _Counter(metrics)
@@ -132,6 +133,8 @@ def webhook_handler(
             metrics.webhook_refused.labels(reason=_reason(exc)).inc()
             if isinstance(exc, BodyTooLarge):
                 on_too_large(request.content_length or limits.max_bytes)
+            if isinstance(exc, StoreUnavailable):
+                on_accepted()
             raise
         count(ingested)
         if ingested.accepted:

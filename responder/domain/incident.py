@@ -99,6 +99,7 @@ _MOVES: Mapping[tuple[State, Event], State] = MappingProxyType(
         (_S.EXECUTING, _E.VERIFY): _S.VERIFYING,
         (_S.EXECUTING, _E.INVESTIGATE): _S.INVESTIGATING,
         (_S.EXECUTING, _E.ESCALATE): _S.ESCALATED,
+        (_S.EXECUTING, _E.RESOLVE): _S.RESOLVED,  # the alert resolved before anything was written
         (_S.VERIFYING, _E.INVESTIGATE): _S.INVESTIGATING,
         (_S.VERIFYING, _E.RESOLVE): _S.RESOLVED,
         (_S.VERIFYING, _E.ROLL_BACK): _S.ROLLING_BACK,

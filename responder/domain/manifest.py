@@ -80,9 +80,21 @@ def decided(body: Manifest) -> Manifest:
 
 
 def base_hash(body: Manifest) -> str:
-    """SHA-256 of what is decided about an object; hex. Two reads give the same hash exactly when nobody changed it."""
-    material = json.dumps(decided(body), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    """SHA-256 of what is decided about an object; hex. Two reads give the same hash exactly when nobody changed it.
+
+    The number of replicas of a workload stays out: an autoscaler moves it all day long, no action writes it, and a
+    change or its undo is the same at any number. An action that did write it would need a precondition of its own.
+    """
+    material = json.dumps(without_replicas(decided(body)), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(material.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def without_replicas(body: Manifest) -> Manifest:
+    """The object without `spec.replicas` where it makes pods from a template: Deployment, StatefulSet, ReplicaSet."""
+    spec = mapping(body, "spec")
+    if "replicas" not in spec or "template" not in spec:
+        return body
+    return {**body, "spec": {key: value for key, value in spec.items() if key != "replicas"}}
 
 
 def dig(body: Json, *path: str | int) -> Json:

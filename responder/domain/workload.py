@@ -223,10 +223,16 @@ class Revision:
     """True for the revision that the workload asks for now."""
     ready: int = 0
     """Ready pods of it at this moment."""
+    served_until: datetime | None = None
+    """When the last pod of it that ran without a complaint was stopped, as events tell; None where none do so."""
     created_at: datetime | None = None
     template: PodTemplate
     raw_template: Json = field(repr=False)
     """The pod template as stored, for the undo."""
+
+    @property
+    def has_served(self) -> bool:
+        return self.ready > 0 or self.served_until is not None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 Status and bookkeeping are left out; nothing else is, and nothing is cut. Secrets written into the object in plain are
 replaced by a mark, because diffs are stored, sent and shown. The text is part of the plan's digest, so what is shown is
-what is hashed.
+what is hashed; a number of replicas that the change leaves alone is not shown, so that an autoscaler may move it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import yaml
 
-from responder.domain.manifest import Json, Manifest, decided
+from responder.domain.manifest import Json, Manifest, decided, dig, without_replicas
 from responder.domain.refs import ObjectRef
 from responder.domain.visible import visible
 from responder.redact import is_secret_name, redact
@@ -28,6 +28,8 @@ _NEVER_FOLD = 1 << 20  # columns; a folded line would show one value as several
 
 def render_diff(before: Manifest, after: Manifest, ref: ObjectRef) -> str:
     """Unified diff of the two objects as YAML; '' where nothing that anyone decides about differs."""
+    if dig(before, "spec", "replicas") == dig(after, "spec", "replicas"):
+        before, after = without_replicas(before), without_replicas(after)
     lines = difflib.unified_diff(
         _lines(before), _lines(after), f"{ref.key} (now)", f"{ref.key} (planned)", n=_CONTEXT_LINES, lineterm=""
     )

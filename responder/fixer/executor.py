@@ -1,9 +1,9 @@
 """The only module that writes to the cluster: once per intent, under preconditions, after the intent is on disk.
 
-Before: the object is as it was approved, the server still makes the approved diff of the change, approvals count and
-are used up in the transaction that commits the intent. After: the outcome is recorded. A write whose answer is lost is
-never sent again; the object is read instead. That is enough: a late write can only take effect while the
-resourceVersion of its precondition stands, so it and a later one of ours cannot both.
+Before: the object is as it was approved, neither it nor its namespace has opted out, the server still makes the
+approved diff of the change, approvals count and are used up in the transaction that commits the intent. The brakes are
+asked before the first request, before the intent, and when the write is about to go out. After: the outcome is
+recorded. A write whose answer is lost is never sent again; `recovery` reads the object instead.
 """
 
 from __future__ import annotations
@@ -15,19 +15,21 @@ from datetime import datetime
 from responder.cluster.protocol import Cluster
 from responder.domain.errors import (
     ClusterUnavailable,
-    Forbidden,
-    ObjectGone,
     PermanentError,
     PlanInvalid,
     PlanStale,
+    PolicyViolation,
     WriteOutcomeUnknown,
 )
 from responder.domain.execution import Baseline, Execution, ExecutionKind, ExecutionOutcome
-from responder.domain.manifest import EXECUTION_ANNOTATION, Json, LiveObject, base_hash, text
-from responder.domain.plan import Change, Plan, Verb
+from responder.domain.manifest import Json, LiveObject, base_hash
+from responder.domain.plan import OPT_OUT_ANNOTATION, Change, Plan
+from responder.domain.refs import ObjectRef
 from responder.fixer.approval import require_approval
 from responder.fixer.failpoints import failpoint
+from responder.fixer.guard import opted_out
 from responder.fixer.ownership import last_other_writer
+from responder.fixer.recovery import LATE_WRITE_SECONDS, applied, recover, settled
 from responder.fixer.rehearsal import rehearse
 from responder.store import audit, executions, plans
 from responder.store.connection import Connection
@@ -44,23 +46,28 @@ async def execute(
     now: Callable[[], datetime],
     mint: Callable[[str], str],
     may_write: Callable[[], None],
+    late_write_seconds: float = LATE_WRITE_SECONDS,
 ) -> Execution:
     """Make the plan's change, once. `may_write` raises PolicyViolation when the brakes are on.
 
-    Returns the execution with its outcome: applied, or (the answer lost) what reading the object tells.
+    Returns the execution with its outcome: applied, or (the answer lost) what reading the object tells. Where that is
+    pending, the write may still take effect within `late_write_seconds` of the intent: `settle` it later.
 
     Raises:
         PlanStale: the object or the server's answer is not what was approved, or the write came too late.
         ApprovalMismatch: no approval counts any more.
-        PolicyViolation, PlanInvalid, FieldConflict, ObjectGone, Forbidden, ClusterUnavailable: nothing was written,
-            or the answer was lost and the object cannot be read now: then the intent stays open for `recover`.
+        PolicyViolation: the brakes are on, or the object or its namespace has opted out.
+        PlanInvalid, FieldConflict, ObjectGone, Forbidden, ClusterUnavailable: nothing was written, or the answer was
+            lost and the object cannot be read now: then the intent stays open for `settle`.
     """
+    may_write()
     planned = _only_change(plan)
     execution_id = mint("exe")
     compute = _as_approved(planned, stale=f"{planned.target} changed since it was planned")
     rehearsal = await rehearse(cluster, planned.target, compute, execution_id=execution_id)
     if rehearsal.diff() != plan.diff:
         raise PlanStale(f"the API server would make something else of {plan.id} by now than what was approved")
+    await _require_no_opt_out(cluster, planned.target.namespace)
     intent = Execution(
         id=execution_id,
         plan_id=plan.id,
@@ -70,6 +77,7 @@ async def execute(
         requested_by=requested_by,
         intent_at=now(),
         baseline=baseline,
+        generation_after=rehearsal.answer.generation,
         base_hash_after=rehearsal.hash_after,
     )
 
@@ -82,7 +90,9 @@ async def execute(
     failpoint("before_intent")
     await store.write(journal)
     failpoint("after_intent")
-    return await _write_once(cluster, store, intent, now=now, may_write=may_write, stage="")
+    return await _write_once(
+        cluster, store, intent, now=now, may_write=may_write, late_write_seconds=late_write_seconds, stage=""
+    )
 
 
 async def roll_back(
@@ -95,20 +105,24 @@ async def roll_back(
     now: Callable[[], datetime],
     mint: Callable[[str], str],
     may_write: Callable[[], None],
+    late_write_seconds: float = LATE_WRITE_SECONDS,
 ) -> Execution:
     """Apply the recorded inverse of an applied execution, with an intent of its own.
 
     An outcome of `not_applied` is returned where the object's version moved under the write: it may be tried again.
+    One of `pending` means the same as of `execute`.
 
     Raises:
         PlanInvalid: it was not applied, or has no inverse.
         PlanStale: someone else changed the object since; the text names who.
         PolicyViolation, FieldConflict, ObjectGone, Forbidden, ClusterUnavailable: as for `execute`.
     """
+    may_write()
     undo = _undo_of(execution)
     undo_id = mint("exe")
     compute = _as_approved(undo, stale=f"{undo.target} was changed by someone else since")
     rehearsal = await rehearse(cluster, undo.target, compute, execution_id=undo_id)
+    await _require_no_opt_out(cluster, undo.target.namespace)
     intent = Execution(
         id=undo_id,
         plan_id=plan.id,
@@ -118,6 +132,7 @@ async def roll_back(
         requested_by=requested_by,
         intent_at=now(),
         baseline=execution.baseline,
+        generation_after=rehearsal.answer.generation,
         base_hash_after=rehearsal.hash_after,
     )
     may_write()
@@ -125,41 +140,36 @@ async def roll_back(
     await store.write(lambda con: _insert_intent(con, intent, plan))
     failpoint("rollback.after_intent")
     try:
-        return await _write_once(cluster, store, intent, now=now, may_write=may_write, stage="rollback.")
+        return await _write_once(
+            cluster,
+            store,
+            intent,
+            now=now,
+            may_write=may_write,
+            late_write_seconds=late_write_seconds,
+            stage="rollback.",
+        )
     except PlanStale as exc:
         return replace(intent, outcome=ExecutionOutcome.NOT_APPLIED, outcome_at=now(), detail=str(exc))
 
 
-async def recover(cluster: Cluster, execution: Execution) -> Execution:
-    """What became of a write whose answer is not on record, as the object tells. The caller stores the result.
-
-    Raises:
-        ClusterUnavailable: the object cannot be read now; ask again.
-    """
-    try:
-        live = await cluster.get(execution.change.target)
-    except ObjectGone as exc:
-        return _settled(execution, ExecutionOutcome.UNKNOWN, f"the object is not there any more: {exc}")
-    except Forbidden as exc:
-        return _settled(execution, ExecutionOutcome.UNKNOWN, f"the object may not be read: {exc}")
-    if execution.change.verb is Verb.EVICT:
-        return _recovered_eviction(execution, live)
-    if live.annotations.get(EXECUTION_ANNOTATION) == execution.id:
-        found = _applied(execution, live, "the object carries this execution's mark")
-        # What we wrote is known from the dry run; what stands there now may be someone else's on top of it.
-        return replace(found, base_hash_after=execution.base_hash_after or found.base_hash_after)
-    if base_hash(live.body) == execution.change.base_hash:
-        return _settled(execution, ExecutionOutcome.NOT_APPLIED, "the object is as it was before the write")
-    return _settled(execution, ExecutionOutcome.UNKNOWN, "the object changed, and not by a write with our mark")
-
-
-async def settle(cluster: Cluster, store: Store, execution: Execution, *, now: Callable[[], datetime]) -> Execution:
-    """End an intent that an earlier process left open, as `recover` finds it, and put that on record.
+async def settle(
+    cluster: Cluster,
+    store: Store,
+    execution: Execution,
+    *,
+    now: Callable[[], datetime],
+    late_write_seconds: float = LATE_WRITE_SECONDS,
+) -> Execution:
+    """End an intent that was left open, as `recover` finds it, and put that on record; one that is pending stays open.
 
     Raises:
         ClusterUnavailable: as for `recover`; the intent stays open.
     """
-    return await _record_outcome(store, await recover(cluster, execution), now=now, stage="recovery.")
+    found = await recover(cluster, execution, now=now(), late_write_seconds=late_write_seconds)
+    if found.outcome is ExecutionOutcome.PENDING:
+        return found
+    return await _record_outcome(store, found, now=now, stage="recovery.")
 
 
 def _undo_of(execution: Execution) -> Change:
@@ -176,22 +186,25 @@ def _undo_of(execution: Execution) -> Change:
     )
 
 
-def _recovered_eviction(execution: Execution, live: LiveObject) -> Execution:
-    if text(live.body, "metadata", "deletionTimestamp"):
-        return _settled(execution, ExecutionOutcome.UNKNOWN, "the pod is being deleted; by whom is not on record")
-    return _settled(execution, ExecutionOutcome.NOT_APPLIED, "the pod is there and is not being deleted")
-
-
 def _as_approved(wanted: Change, *, stale: str) -> Callable[[LiveObject], Change]:
     """Computes the change at the present version of an object that is as it was; `stale` is said where it is not."""
 
     def compute(live: LiveObject) -> Change:
+        if opted_out(live.annotations):
+            raise PolicyViolation(f"{live.ref} carries {OPT_OUT_ANNOTATION}")
         if base_hash(live.body) != wanted.base_hash:
             manager = last_other_writer(live)
             raise PlanStale(f"{stale}, last by {manager}" if manager else stale)
         return replace(wanted, resource_version=live.resource_version)
 
     return compute
+
+
+async def _require_no_opt_out(cluster: Cluster, namespace: str) -> None:
+    """Of the namespace, read afresh; its objects' own annotations are part of what was approved."""
+    live = await cluster.get(ObjectRef(kind="Namespace", name=namespace))
+    if opted_out(live.annotations):
+        raise PolicyViolation(f"namespace {namespace} carries {OPT_OUT_ANNOTATION}")
 
 
 async def _write_once(
@@ -201,23 +214,25 @@ async def _write_once(
     *,
     now: Callable[[], datetime],
     may_write: Callable[[], None],
+    late_write_seconds: float,
     stage: str,
 ) -> Execution:
     try:
-        may_write()
-        answer = await cluster.apply(intent.change, execution_id=intent.id, dry_run=False)
+        answer = await cluster.apply(intent.change, execution_id=intent.id, dry_run=False, before_write=may_write)
     except WriteOutcomeUnknown as exc:
         failpoint(f"{stage}after_write")
-        found = await recover(cluster, intent)
-        settled = replace(found, detail=f"{found.detail} ({exc})")
+        found = await recover(cluster, intent, now=now(), late_write_seconds=late_write_seconds)
+        done = replace(found, detail=f"{found.detail} ({exc})")
     except (PermanentError, ClusterUnavailable) as exc:
-        refused = _settled(intent, ExecutionOutcome.NOT_APPLIED, str(exc))
+        refused = settled(intent, ExecutionOutcome.NOT_APPLIED, str(exc))
         await _record_outcome(store, refused, now=now, stage=stage)
         raise
     else:
         failpoint(f"{stage}after_write")
-        settled = _applied(intent, answer, "")
-    return await _record_outcome(store, settled, now=now, stage=stage)
+        done = applied(intent, answer, "")
+    if done.outcome is ExecutionOutcome.PENDING:
+        return done
+    return await _record_outcome(store, done, now=now, stage=stage)
 
 
 async def _record_outcome(store: Store, execution: Execution, *, now: Callable[[], datetime], stage: str) -> Execution:
@@ -275,19 +290,3 @@ def _only_change(plan: Plan) -> Change:
     if len(plan.changes) != 1:
         raise PlanInvalid(f"{plan.id} has {len(plan.changes)} changes: exactly one object is written at a time")
     return plan.changes[0]
-
-
-def _applied(execution: Execution, answer: LiveObject, detail: str) -> Execution:
-    evicted = execution.change.verb is Verb.EVICT
-    return replace(
-        execution,
-        outcome=ExecutionOutcome.APPLIED,
-        detail=detail,
-        resource_version_after=answer.resource_version,
-        generation_after=answer.generation,
-        base_hash_after="" if evicted else base_hash(answer.body),
-    )
-
-
-def _settled(execution: Execution, outcome: ExecutionOutcome, detail: str) -> Execution:
-    return replace(execution, outcome=outcome, detail=detail)

@@ -149,14 +149,18 @@ def _not_own(live: LiveObject | None) -> Check:
 
 
 def _not_opted_out(snapshot: Snapshot) -> Check:
-    on_object = snapshot.live is not None and opted_out(snapshot.live.annotations)
-    on_namespace = opted_out(snapshot.namespace_annotations)
-    where = "object" if on_object else "namespace"
-    return _check(
-        "not_opted_out",
-        not (on_object or on_namespace),
-        f"the {where} carries {OPT_OUT_ANNOTATION}" if on_object or on_namespace else "nobody has opted out",
-    )
+    problem = _opt_out(snapshot)
+    return _check("not_opted_out", not problem, problem or "nobody has opted out")
+
+
+def _opt_out(snapshot: Snapshot) -> str:
+    if snapshot.live is not None and opted_out(snapshot.live.annotations):
+        return f"the object carries {OPT_OUT_ANNOTATION}"
+    if opted_out(snapshot.namespace_annotations):
+        return f"the namespace carries {OPT_OUT_ANNOTATION}"
+    if snapshot.namespace_labels is None:
+        return f"namespace {snapshot.root.namespace} was not read: whether it carries {OPT_OUT_ANNOTATION} is unknown"
+    return ""
 
 
 def _objections(proposal: Proposal, rule: Rule, mode: Mode, snapshot: Snapshot, facts: PolicyFacts) -> Iterator[Check]:

@@ -22,6 +22,7 @@ from responder.domain.errors import (
     TemporaryError,
 )
 from responder.domain.execution import (
+    Baseline,
     Execution,
     ExecutionKind,
     ExecutionOutcome,
@@ -29,8 +30,8 @@ from responder.domain.execution import (
     VerdictKind,
     Verification,
 )
+from responder.domain.incident import ACTIVE_STATES, Incident, Outcome
 from responder.domain.incident import Event as Move
-from responder.domain.incident import Incident, Outcome
 from responder.domain.manifest import Json
 from responder.domain.plan import Approval, Plan, PlanState
 from responder.domain.refs import ObjectRef
@@ -40,7 +41,7 @@ from responder.fixer import executor, verifier
 from responder.fixer.approval import require_approval
 from responder.pipeline.context import Context, Step, commit, moved
 from responder.pipeline.policy import open_breakers
-from responder.store import alerts, executions, plans
+from responder.store import alerts, executions, incidents, plans
 from responder.store.store import Connection
 from responder.telemetry import get_logger
 
@@ -48,6 +49,12 @@ log = get_logger("pipeline")
 
 ROLLBACK_APPROVAL = "rollback"
 """`Approval.kind` of a human's request to undo an applied plan."""
+
+_KILL_SWITCH_SECONDS = 5.0
+"""An undo waits for the kill switch to be released; it is not given up."""
+
+_LATE_WRITE_PAUSE_SECONDS = 1.0
+"""Between two looks whether a write without an answer took effect after all."""
 
 _ROLLBACK_TRIES = 3
 """A rollback that provably did not take effect (a status report came between read and write) is tried again."""
@@ -66,6 +73,10 @@ async def apply_step(ctx: Context, incident: Incident) -> float | None:
     left_open = next((e for e in earlier if e.kind is ExecutionKind.APPLY), None)
     if left_open is not None:
         return await _settle(ctx, incident, plan, await _recovered(ctx, left_open))
+    if not incident.attempts and not await ctx.store.read(lambda con: alerts.firing_count(con, incident.id)):
+        over = moved(incident, Move.RESOLVE, outcome=Outcome.ALERT_RESOLVED)
+        await commit(ctx, Step(incident=over, event="resolved_by_alert", detail={"cancelled_plan": plan.id}))
+        return None
     approvals = await ctx.store.read(lambda con: plans.approvals(con, plan.id))
     try:
         used = require_approval(plan, approvals, now=ctx.now())
@@ -80,6 +91,7 @@ async def apply_step(ctx: Context, incident: Incident) -> float | None:
             now=ctx.now,
             mint=ctx.mint,
             may_write=may_write,
+            late_write_seconds=ctx.options.late_write_seconds,
         )
     except PlanStale as exc:
         return await _stale(ctx, incident, plan, str(exc))
@@ -102,7 +114,7 @@ def _write_gate(ctx: Context, incident: Incident, *, approvals: tuple[Approval, 
     def gate() -> None:
         if ctx.brakes.settings.kill_switch:
             raise PolicyViolation("the kill switch is on: no new write starts")
-        mode = ctx.brakes.settings.effective(rule.mode, incident.namespace)
+        mode = ctx.brakes.effective(rule.mode, incident.namespace)
         if mode.rank < needed.rank:
             raise PolicyViolation(f"the mode of {incident.namespace} is {mode} now; this change needs {needed}")
 
@@ -110,15 +122,18 @@ def _write_gate(ctx: Context, incident: Incident, *, approvals: tuple[Approval, 
 
 
 async def _recovered(ctx: Context, execution: Execution) -> Execution:
-    """The execution with its outcome: as recorded, or as the cluster tells after a crash."""
+    """The execution with its outcome: as recorded, or as the cluster tells; pending where it may yet take effect."""
     if execution.outcome is not ExecutionOutcome.PENDING:
         return execution
-    settled = await executor.settle(ctx.cluster, ctx.store, execution, now=ctx.now)
+    late = ctx.options.late_write_seconds
+    settled = await executor.settle(ctx.cluster, ctx.store, execution, now=ctx.now, late_write_seconds=late)
     log.warning("execution was left open", execution=execution.id, outcome=settled.outcome.value)
     return settled
 
 
 async def _settle(ctx: Context, incident: Incident, plan: Plan, execution: Execution) -> float | None:
+    if execution.outcome is ExecutionOutcome.PENDING:
+        return _LATE_WRITE_PAUSE_SECONDS
     ctx.metrics.executions.labels(
         action=plan.action.kind, kind=execution.kind.value, outcome=execution.outcome.value
     ).inc()
@@ -138,7 +153,7 @@ async def _settle(ctx: Context, incident: Incident, plan: Plan, execution: Execu
             return 0.0
         case ExecutionOutcome.NOT_APPLIED:
             return await _stale(ctx, incident, plan, execution.detail or "the write did not take effect")
-        case ExecutionOutcome.UNKNOWN | ExecutionOutcome.PENDING:
+        case ExecutionOutcome.UNKNOWN:
             summary = f"it is not known whether {plan.action.kind} took effect ({execution.detail}): look before acting"
             return await _escalate(ctx, incident, Outcome.OUTCOME_UNKNOWN, summary, event="outcome_unknown")
 
@@ -174,7 +189,7 @@ async def _not_made(ctx: Context, incident: Incident, plan: Plan, exc: Permanent
 
 async def verify_step(ctx: Context, incident: Incident) -> float | None:
     """Look once at what the change did. The verdict may need more looks: then the pause until the next is returned."""
-    plan, execution = await _in_force(ctx, incident)
+    plan, execution = await ctx.store.read(lambda con: in_force(con, incident.id, reversible_only=False))
     if plan is None or execution is None:
         return await _escalate(
             ctx, incident, Outcome.FAILED, "the change to verify is not in the record", event="failed"
@@ -184,9 +199,8 @@ async def verify_step(ctx: Context, incident: Incident) -> float | None:
     elapsed = _elapsed(ctx, execution, history)
     snapshot = await _look(ctx, incident)
     verdict, next_faults = await _judge(ctx, incident, plan, execution, rule, snapshot, history, elapsed)
-    if snapshot is not None:
-        look = _verification(ctx, execution, len(history) + 1, elapsed, verdict, snapshot)
-        await ctx.store.write(lambda con: executions.add_verification(con, look))
+    look = _verification(ctx, execution, len(history) + 1, elapsed, verdict, snapshot)
+    await ctx.store.write(lambda con: executions.add_verification(con, look))
     if verdict.kind is VerdictKind.PENDING:
         return _pause(rule, elapsed)
     log.info("verified", verdict=verdict.kind.value, reason=verdict.reason, execution=execution.id)
@@ -243,7 +257,8 @@ async def _conclude(
     detail = {"execution": execution.id, "verdict": verdict.kind.value, "reason": verdict.reason}
     match verdict.kind:
         case VerdictKind.PASSED:
-            fixed = moved(incident, Move.RESOLVE, outcome=Outcome.FIXED, summary=f"{plan.reason}: {verdict.reason}")
+            summary = f"{incident.summary}. Mended by {plan.action.kind} ({plan.reason}): {verdict.reason}"
+            fixed = moved(incident, Move.RESOLVE, outcome=Outcome.FIXED, summary=summary)
             await commit(ctx, Step(incident=fixed, event="verified", detail=detail))
             return None
         case VerdictKind.PROGRESSED:
@@ -257,12 +272,15 @@ async def _conclude(
             )
         case VerdictKind.FAILED | VerdictKind.UNKNOWN | VerdictKind.PENDING:
             await open_breakers(ctx, incident.namespace)
+            why = (
+                verdict.reason if not now_seen or now_seen in verdict.reason else f"{verdict.reason}; seen: {now_seen}"
+            )
             if rule.verify.rollback and execution.change.inverse:
-                summary = f"{plan.action.kind} did not help ({verdict.reason}): rolling back"
+                summary = f"{plan.action.kind} did not help ({why}): rolling back"
                 back = moved(incident, Move.ROLL_BACK, summary=summary)
                 await commit(ctx, Step(incident=back, event="verification_failed", detail=detail))
                 return 0.0
-            summary = f"{plan.action.kind} did not help ({verdict.reason}) and stays in place"
+            summary = f"{plan.action.kind} did not help ({why}) and stays in place"
             return await _escalate(
                 ctx, incident, Outcome.VERIFICATION_FAILED, summary, event="verification_failed", detail=detail
             )
@@ -270,12 +288,14 @@ async def _conclude(
 
 async def rollback_step(ctx: Context, incident: Incident) -> float | None:
     """Undo the change in force by its recorded inverse, once, and look whether the workload is as it was."""
-    plan, execution = await _in_force(ctx, incident)
+    plan, execution = await ctx.store.read(lambda con: in_force(con, incident.id, reversible_only=True))
     if plan is None or execution is None:
         return await _escalate(ctx, incident, Outcome.FAILED, "there is no change to take back", event="failed")
     done = await ctx.store.read(lambda con: executions.of_plan(con, plan.id))
     undos = [e for e in done if e.kind is ExecutionKind.ROLLBACK]
     undo = next((e for e in reversed(undos) if e.outcome is not ExecutionOutcome.NOT_APPLIED), None)
+    if undo is None and ctx.brakes.settings.kill_switch:
+        return _KILL_SWITCH_SECONDS
     try:
         if undo is None:
             undo = await executor.roll_back(
@@ -287,12 +307,15 @@ async def rollback_step(ctx: Context, incident: Incident) -> float | None:
                 now=ctx.now,
                 mint=ctx.mint,
                 may_write=_kill_switch_gate(ctx),
+                late_write_seconds=ctx.options.late_write_seconds,
             )
         else:
             undo = await _recovered(ctx, undo)
     except (PlanStale, PlanInvalid, FieldConflict, Forbidden, ObjectGone, PolicyViolation) as exc:
         summary = f"{plan.action.kind} was not taken back: {exc}"
         return await _escalate(ctx, incident, Outcome.ROLLBACK_FAILED, summary, event="rollback_refused")
+    if undo.outcome is ExecutionOutcome.PENDING:
+        return _LATE_WRITE_PAUSE_SECONDS
     ctx.metrics.executions.labels(action=plan.action.kind, kind=undo.kind.value, outcome=undo.outcome.value).inc()
     if undo.outcome is ExecutionOutcome.NOT_APPLIED and len(undos) < _ROLLBACK_TRIES:
         return 0.0
@@ -318,7 +341,7 @@ async def _verify_rollback(
         return _pause(rule, elapsed)
     good = restored and ready >= execution.baseline.ready
     reason = (
-        f"the object is as it was, {ready} of {execution.baseline.ready} pods are ready again"
+        f"the object is as it was, {ready} of {execution.baseline.desired} pods are ready"
         if good
         else f"object restored: {restored}; ready {ready}, before the change {execution.baseline.ready}"
     )
@@ -363,18 +386,17 @@ def _kill_switch_gate(ctx: Context) -> Callable[[], None]:
     return gate
 
 
-async def _in_force(ctx: Context, incident: Incident) -> tuple[Plan | None, Execution | None]:
-    """The newest applied change of the incident that no completed rollback has undone, with its plan."""
-    return await ctx.store.read(lambda con: in_force(con, incident.id))
+def in_force(con: Connection, incident_id: str, *, reversible_only: bool) -> tuple[Plan | None, Execution | None]:
+    """The newest applied change of the incident that no completed rollback has undone, with its plan.
 
-
-def in_force(con: Connection, incident_id: str) -> tuple[Plan | None, Execution | None]:
-    """As `_in_force`, on a connection."""
+    Changes are undone newest first; one that cannot be undone (an evicted pod) does not stand in the way of the others.
+    """
     done = executions.of_incident(con, incident_id)
     ended = {e.plan_id for e in done if e.kind is ExecutionKind.ROLLBACK and _rollback_is_over(con, e)}
     for execution in reversed(done):
         applied = execution.kind is ExecutionKind.APPLY and execution.outcome is ExecutionOutcome.APPLIED
-        if applied and execution.plan_id not in ended:
+        wanted = bool(execution.change.inverse) or not reversible_only
+        if applied and wanted and execution.plan_id not in ended:
             return plans.get(con, execution.plan_id), execution
     return None, None
 
@@ -398,9 +420,10 @@ def _pause(rule: Rule, elapsed: float) -> float:
 
 
 def _verification(
-    ctx: Context, execution: Execution, number: int, elapsed: float, verdict: Verdict, snapshot: Snapshot
+    ctx: Context, execution: Execution, number: int, elapsed: float, verdict: Verdict, snapshot: Snapshot | None
 ) -> Verification:
-    state = verifier.baseline_of(snapshot)
+    """A look that saw nothing is recorded too: it breaks the run of healthy ones."""
+    state = verifier.baseline_of(snapshot) if snapshot is not None else Baseline()
     return Verification(
         execution_id=execution.id,
         number=number,
@@ -431,3 +454,11 @@ async def _escalate(
     ended = moved(incident, Move.ESCALATE, outcome=outcome, summary=summary)
     await commit(ctx, Step(incident=ended, event=event, detail=detail or {}))
     return None
+
+
+async def settle_orphans(ctx: Context) -> None:
+    """Settle every execution whose outcome is open although its incident has ended: the record must not stay open."""
+    for execution in await ctx.store.read(executions.pending):
+        incident = await ctx.store.read(lambda con, e=execution: incidents.get(con, e.incident_id))  # type: ignore[misc]
+        if incident.state not in ACTIVE_STATES:
+            await _recovered(ctx, execution)

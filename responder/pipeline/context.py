@@ -14,10 +14,11 @@ from responder.domain.incident import Event as Move
 from responder.domain.incident import Incident, Outcome, State, transition
 from responder.domain.manifest import Json
 from responder.domain.mode import ModeSettings
-from responder.domain.rule import Rule
+from responder.domain.plan import PlanState
+from responder.domain.rule import Mode, Rule
 from responder.reporter.protocol import Notifier
 from responder.rules.reload import LiveRules
-from responder.store import audit, incidents
+from responder.store import audit, incidents, plans
 from responder.store.store import Connection, Store
 from responder.telemetry import Metrics
 from responder.workqueue import WorkQueue
@@ -40,16 +41,27 @@ class Options:
     max_plans_per_incident: int = 5
     resolve_patience_seconds: float = 60.0
     """How long alerts wait for an unreachable API server to tell their owner, before their labels must do."""
+    late_write_seconds: float = 60.0
+    """A write whose answer was lost may still take effect for this long after its intent."""
+
+
+_ENDED = frozenset({State.RESOLVED, State.ESCALATED})
 
 
 class Brakes:
     """The mode settings in force, in memory, so that a pulled kill switch is seen by the very next write.
 
-    The store has the durable copy; `Pipeline.set_mode` writes it first.
+    The store has the durable copy. `changing` is held from reading the settings to having stored the new ones.
     """
 
-    def __init__(self, settings: ModeSettings) -> None:
+    def __init__(self, settings: ModeSettings, *, limit: Mode = Mode.AUTONOMOUS) -> None:
         self.settings = settings
+        self.limit = limit
+        """From the configuration: nothing that is set at run time goes above it."""
+        self.changing = asyncio.Lock()
+
+    def effective(self, rule_mode: Mode, namespace: str) -> Mode:
+        return self.settings.effective(rule_mode, namespace).lowered_to(self.limit)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +117,8 @@ async def commit(ctx: Context, step: Step) -> Incident:
         if stored.updated_at != step.incident.updated_at:
             raise Superseded(f"{incident.id} moved to {stored.state} meanwhile", delay_seconds=0.0)
         incidents.update(con, incident)
+        if incident.state in _ENDED:
+            _withdraw(con, incident.id)
         for companion in step.also:
             companion(con)
         audit.append(
@@ -119,6 +133,13 @@ async def commit(ctx: Context, step: Step) -> Incident:
 
     await ctx.store.write(job)
     return incident
+
+
+def _withdraw(con: Connection, incident_id: str) -> None:
+    """No plan of an incident that has ended waits for anything: it would hold a budget, or be approved in vain."""
+    for plan in plans.of_incident(con, incident_id):
+        if plan.state in (PlanState.PROPOSED, PlanState.APPROVED):
+            plans.set_state(con, plan.id, PlanState.CANCELLED)
 
 
 def replace_times(incident: Incident, at: datetime) -> Incident:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import takewhile
 
 from responder.analyzer.collect import collect, resolve_root
 from responder.domain.action import Action
@@ -17,6 +20,7 @@ from responder.domain.errors import (
     PlanInvalid,
     PlanStale,
     PolicyViolation,
+    ReplyInvalid,
 )
 from responder.domain.execution import ExecutionOutcome
 from responder.domain.incident import Event as Move
@@ -32,7 +36,8 @@ from responder.fixer.planner import make_plan
 from responder.pipeline.context import DEFAULT_RULE, Context, Step, commit, moved
 from responder.pipeline.intake import SOURCE_LABEL
 from responder.pipeline.policy import effective_mode, open_breakers, policy_facts
-from responder.store import decisions, executions, incidents, investigations, plans
+from responder.rules.matcher import MatchResult
+from responder.store import alerts, decisions, executions, incidents, investigations, plans
 from responder.store.store import Connection
 from responder.telemetry import get_logger
 
@@ -40,6 +45,12 @@ log = get_logger("pipeline")
 
 STALE_PLANS_LIMIT = 3
 """An object that moves under every plan is being worked on by someone else."""
+
+_LAST_RESORT = "heuristic"
+"""It needs nothing but the snapshot, so it always answers."""
+
+_BUSY_SECONDS = 15.0
+"""Pause before a change whose turn has not come is considered again."""
 
 _UNSETTLED_SECONDS = 10.0
 """Pause before the next look at an object that is well at this moment."""
@@ -56,43 +67,61 @@ _QUIET_OUTCOMES = {
 
 async def investigate_step(ctx: Context, incident: Incident) -> float | None:
     """Investigate and decide. One commit per decision; 0.0 means that the next state has work at once."""
-    rule, mode = await _match(ctx, incident)
+    match = await _match(ctx, incident)
+    rule = match.rule or DEFAULT_RULE
+    mode = effective_mode(ctx, rule, incident.namespace)
     incident = replace(incident, rule=rule.name, mode=mode.value)
+    decision = _Decision(
+        incident_id=incident.id,
+        at=ctx.now(),
+        rule=rule,
+        mode=mode,
+        rule_set=ctx.rules.rule_set.digest,
+        why=match.why,
+    )
     if incident.root is None:
-        return await _escalate(
-            ctx, incident, Outcome.REPORTED, f"{incident.key}: the alert names no object to look at", event="reported"
-        )
+        summary = f"{incident.key}: the alert names no object to look at"
+        return await _escalate(ctx, incident, Outcome.REPORTED, summary, event="reported", also=(decision,))
     snapshot = await _look(ctx, incident.root, rule.deadline_seconds)
     if isinstance(snapshot, str):
-        return await _escalate(ctx, incident, Outcome.REPORTED, snapshot, event="reported")
+        return await _escalate(ctx, incident, Outcome.REPORTED, snapshot, event="reported", also=(decision,))
     incident = replace(incident, root=snapshot.root)
     investigation = await _investigate(ctx, incident, rule, snapshot)
-    return await _decide(ctx, incident, rule, mode, snapshot, investigation)
+    case = _Case(rule=rule, mode=mode, snapshot=snapshot, investigation=investigation, decision=decision)
+    return await _decide(ctx, incident, case)
 
 
-async def _match(ctx: Context, incident: Incident) -> tuple[Rule, Mode]:
+async def _match(ctx: Context, incident: Incident) -> MatchResult:
     labels = dict(incident.labels)
     if incident.root is not None:
         labels |= {"owner_kind": incident.root.kind, "owner_name": incident.root.name}
     source = labels.pop(SOURCE_LABEL, "alertmanager")
-    result = ctx.rules.current.match(labels, source)
-    rule = result.rule or DEFAULT_RULE
     await open_breakers(ctx, incident.namespace)
-    mode = effective_mode(ctx, rule, incident.namespace)
-    at, digest = ctx.now(), ctx.rules.rule_set.digest
-    await ctx.store.write(
-        lambda con: decisions.insert(
+    return ctx.rules.current.match(labels, source)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Decision:
+    """Which rule spoke, recorded with what came of it: a look that failed leaves no row."""
+
+    incident_id: str
+    at: datetime
+    rule: Rule
+    mode: Mode
+    rule_set: str
+    why: tuple[str, ...]
+
+    def __call__(self, con: Connection) -> None:
+        decisions.insert(
             con,
-            incident_id=incident.id,
-            at=at,
-            rule=rule.name,
-            rule_mode=rule.mode.value,
-            mode=mode.value,
-            rule_set=digest,
-            why=result.why,
+            incident_id=self.incident_id,
+            at=self.at,
+            rule=self.rule.name,
+            rule_mode=self.rule.mode.value,
+            mode=self.mode.value,
+            rule_set=self.rule_set,
+            why=self.why,
         )
-    )
-    return rule, mode
 
 
 async def _look(ctx: Context, root: ObjectRef, deadline_seconds: float) -> Snapshot | str:
@@ -107,69 +136,72 @@ async def _look(ctx: Context, root: ObjectRef, deadline_seconds: float) -> Snaps
         raise ClusterUnavailable(f"{root} was not read within {deadline_seconds:g} s") from exc
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Case:
+    """What one look brought together."""
+
+    rule: Rule
+    mode: Mode
+    snapshot: Snapshot
+    investigation: Investigation
+    decision: _Decision
+
+    def record(self, con: Connection) -> None:
+        self.decision(con)
+        investigations.insert(con, self.investigation)
+
+
 async def _investigate(ctx: Context, incident: Incident, rule: Rule, snapshot: Snapshot) -> Investigation:
-    """Ask the rule's analyzers in turn until one answers; the heuristic one always does."""
+    """Ask the rule's analyzers in turn until one answers, all within one deadline; the heuristic one is the last."""
     earlier = await ctx.store.read(lambda con: investigations.of_incident(con, incident.id))
-    number = len(earlier) + 1
-    names = [name for name in rule.analyzers if name in ctx.analyzers] or ["heuristic"]
-    investigation: Investigation | None = None
-    for name in names:
-        started = ctx.monotonic()
-        try:
-            async with asyncio.timeout(rule.deadline_seconds):
-                candidate = await ctx.analyzers[name].investigate(
-                    incident, snapshot, number=number, deadline=rule.deadline_seconds
-                )
-        except (AnalyzerUnavailable, TimeoutError) as exc:
-            log.warning("analyzer did not answer", analyzer=name, problem=str(exc) or "deadline passed")
+    number, ends = len(earlier) + 1, ctx.monotonic() + rule.deadline_seconds
+    for name in takewhile(lambda name: name != _LAST_RESORT, rule.analyzers):
+        if name not in ctx.analyzers:
             continue
-        finally:
-            ctx.metrics.investigation_seconds.labels(analyzer=name).observe(ctx.monotonic() - started)
-        investigation = candidate
-        break
-    if investigation is None:
-        raise AnalyzerUnavailable(f"none of {', '.join(names)} answered", delay_seconds=10.0)
-    ctx.metrics.investigations.labels(analyzer=investigation.analyzer, conclusion=investigation.conclusion.value).inc()
-    return investigation
+        remaining = ends - ctx.monotonic()
+        try:
+            async with asyncio.timeout(remaining):
+                return await _ask(ctx, name, incident, snapshot, number=number, deadline=remaining)
+        except (AnalyzerUnavailable, ReplyInvalid, TimeoutError) as exc:
+            log.warning("analyzer did not answer", analyzer=name, problem=str(exc) or "deadline passed")
+    return await _ask(ctx, _LAST_RESORT, incident, snapshot, number=number, deadline=rule.deadline_seconds)
 
 
-async def _decide(
-    ctx: Context, incident: Incident, rule: Rule, mode: Mode, snapshot: Snapshot, investigation: Investigation
-) -> float | None:
-    if investigation.conclusion is Conclusion.UNSETTLED and _may_wait(ctx, incident, rule):
+async def _ask(
+    ctx: Context, name: str, incident: Incident, snapshot: Snapshot, *, number: int, deadline: float
+) -> Investigation:
+    started = ctx.monotonic()
+    try:
+        answer = await ctx.analyzers[name].investigate(incident, snapshot, number=number, deadline=deadline)
+    finally:
+        ctx.metrics.investigation_seconds.labels(analyzer=name).observe(ctx.monotonic() - started)
+    ctx.metrics.investigations.labels(analyzer=name, conclusion=answer.conclusion.value).inc()
+    return answer
+
+
+async def _decide(ctx: Context, incident: Incident, case: _Case) -> float | None:
+    investigation = case.investigation
+    if investigation.conclusion is Conclusion.UNSETTLED and _may_wait(ctx, incident, case.rule):
         return _UNSETTLED_SECONDS
-    record = _recording(investigation)
     detail = {"investigation": investigation.id, "conclusion": investigation.conclusion.value}
     if investigation.conclusion is Conclusion.RECOVERED:
         done = moved(incident, Move.RESOLVE, outcome=Outcome.RECOVERED, summary=investigation.summary)
-        await commit(ctx, Step(incident=done, event="recovered", detail=detail, also=(record,)))
+        await commit(ctx, Step(incident=done, event="recovered", detail=detail, also=(case.record,)))
         return None
     quiet = _QUIET_OUTCOMES.get(investigation.conclusion)
-    if quiet is None and (mode is Mode.REPORT or not investigation.proposals):
+    if quiet is None and (case.mode is Mode.REPORT or not investigation.proposals):
         quiet = Outcome.REPORTED
     if quiet is not None:
         told = moved(incident, Move.ESCALATE, outcome=quiet, summary=investigation.summary)
-        await commit(ctx, Step(incident=told, event="reported", detail=detail, also=(record,)))
+        await commit(ctx, Step(incident=told, event="reported", detail=detail, also=(case.record,)))
         return None
     incident = replace(incident, summary=investigation.summary)
-    incident = await commit(ctx, Step(incident=incident, event="investigated", detail=detail, also=(record,)))
-    return await _propose(ctx, incident, rule, mode, snapshot, investigation)
+    incident = await commit(ctx, Step(incident=incident, event="investigated", detail=detail, also=(case.record,)))
+    return await _propose(ctx, incident, case)
 
 
 def _may_wait(ctx: Context, incident: Incident, rule: Rule) -> bool:
     return (ctx.now() - incident.updated_at).total_seconds() < rule.deadline_seconds
-
-
-def _recording(investigation: Investigation) -> _Companion:
-    return _Companion(investigation)
-
-
-@dataclass(frozen=True)
-class _Companion:
-    investigation: Investigation
-
-    def __call__(self, con: Connection) -> None:
-        investigations.insert(con, self.investigation)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,19 +210,24 @@ class _Refusal:
     checks: tuple[Check, ...]
 
 
-async def _propose(
-    ctx: Context, incident: Incident, rule: Rule, mode: Mode, snapshot: Snapshot, investigation: Investigation
-) -> float | None:
+async def _propose(ctx: Context, incident: Incident, case: _Case) -> float | None:
     limit = await _limits(ctx, incident)
     if limit:
         return await _escalate(ctx, incident, Outcome.REFUSED, limit, event="plan_refused")
+    if not incident.attempts and not await ctx.store.read(lambda con: alerts.firing_count(con, incident.id)):
+        # Between two changes of one incident the alerts of pods that were replaced may well be quiet: that is no end.
+        over = moved(incident, Move.RESOLVE, outcome=Outcome.ALERT_RESOLVED)
+        await commit(ctx, Step(incident=over, event="resolved_by_alert"))
+        return None
     async with ctx.deciding:
-        return await _choose(ctx, incident, rule, mode, snapshot, investigation)
+        return await _choose(ctx, incident, case)
 
 
-async def _choose(
-    ctx: Context, incident: Incident, rule: Rule, mode: Mode, snapshot: Snapshot, investigation: Investigation
-) -> float | None:
+async def _choose(ctx: Context, incident: Incident, case: _Case) -> float | None:
+    rule, snapshot, investigation = case.rule, case.snapshot, case.investigation
+    mode = effective_mode(ctx, rule, incident.namespace).lowered_to(case.mode)
+    if mode is Mode.REPORT:
+        return await _escalate(ctx, incident, Outcome.REPORTED, incident.summary, event="reported")
     tried = await _tried(ctx, incident)
     burnt = await _burnt(ctx, incident)
     facts = await policy_facts(ctx, incident, snapshot.root, rule)
@@ -199,6 +236,8 @@ async def _choose(
         for proposal in investigation.proposals
         if _shape(proposal.action) not in tried
     ]
+    if mode is Mode.AUTONOMOUS and any(_only_waits_for_its_turn(verdict) for _, verdict in judged):
+        return _BUSY_SECONDS
     refusals = [_Refusal(proposal=p, checks=v.objections) for p, v in judged if not v.admitted]
     for proposal, verdict in _in_order(judged):
         try:
@@ -218,6 +257,12 @@ async def _choose(
             continue
         return await _submit(ctx, incident, plan, verdict, mode)
     return await _refused(ctx, incident, refusals, tried_before=len(judged) < len(investigation.proposals))
+
+
+def _only_waits_for_its_turn(verdict: PolicyVerdict) -> bool:
+    """Everything but the number of changes in flight allows it: the next free place is minutes away, a human hours."""
+    names = {check.name for check in verdict.objections}
+    return verdict.admitted and bool(names) and names <= {"concurrent_workload", "concurrent_rule"}
 
 
 def _in_order(judged: list[tuple[Proposal, PolicyVerdict]]) -> list[tuple[Proposal, PolicyVerdict]]:
@@ -331,6 +376,15 @@ async def _refused(ctx: Context, incident: Incident, refusals: list[_Refusal], *
     return None
 
 
-async def _escalate(ctx: Context, incident: Incident, outcome: Outcome, summary: str, *, event: str) -> float | None:
-    await commit(ctx, Step(incident=moved(incident, Move.ESCALATE, outcome=outcome, summary=summary), event=event))
+async def _escalate(
+    ctx: Context,
+    incident: Incident,
+    outcome: Outcome,
+    summary: str,
+    *,
+    event: str,
+    also: tuple[Callable[[Connection], object], ...] = (),
+) -> float | None:
+    ended = moved(incident, Move.ESCALATE, outcome=outcome, summary=summary)
+    await commit(ctx, Step(incident=ended, event=event, also=also))
     return None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from responder.analyzer.collect import resolve_root
 from responder.detector.grouping import Fold, KnownAlert, KnownEpisode, fold, incident_key, target_of
 from responder.domain.alert import Alert
-from responder.domain.errors import ClusterUnavailable, Forbidden, ObjectGone
+from responder.domain.errors import ClusterUnavailable, PermanentError, TemporaryError
 from responder.domain.incident import IN_FLIGHT_STATES, Incident, Outcome, State
 from responder.domain.incident import Event as Move
 from responder.domain.plan import PlanState
@@ -62,11 +62,35 @@ async def take_in(ctx: Context) -> bool:
     if not pending:
         return False
     located = await _locate(ctx, pending)
+    try:
+        await _fold_all(ctx, located)
+    except TemporaryError:
+        raise
+    except Exception:
+        # One alert must not hold up the others: fold them one by one and set aside the one that cannot be.
+        log.exception("a batch of alerts could not be folded")
+        await _fold_singly(ctx, located)
+    return len(pending) == BATCH
+
+
+async def _fold_all(ctx: Context, located: list[_Located]) -> None:
     touched = await ctx.store.write(lambda con: _fold_batch(con, ctx, located))
     ctx.metrics.alerts.labels(result="processed").inc(len(located))
     for incident_id in touched:
         ctx.queue.add(incident_id)
-    return len(pending) == BATCH
+
+
+async def _fold_singly(ctx: Context, located: list[_Located]) -> None:
+    for item in located:
+        try:
+            await _fold_all(ctx, [item])
+        except TemporaryError:
+            raise
+        except Exception as exc:
+            seq, reason = item.pending.seq, f"{type(exc).__name__}: {exc}"
+            log.exception("an alert cannot be folded and is quarantined", seq=seq)
+            ctx.metrics.alerts.labels(result="quarantined").inc()
+            await ctx.store.write(lambda con, seq=seq, why=reason: alerts.quarantine(con, seq, why))  # type: ignore[misc]
 
 
 async def _locate(ctx: Context, pending: tuple[PendingAlert, ...]) -> list[_Located]:
@@ -77,7 +101,7 @@ async def _locate(ctx: Context, pending: tuple[PendingAlert, ...]) -> list[_Loca
         async with gate:
             try:
                 return await resolve_root(ctx.cluster, target)
-            except (Forbidden, ObjectGone) as exc:
+            except PermanentError as exc:
                 log.warning("owner cannot be told", target=target.key, problem=str(exc))
                 return target
             except ClusterUnavailable:
@@ -221,3 +245,16 @@ def _audit(con: Connection, ctx: Context, event: str, incident: Incident, alert:
         subject=incident.key,
         detail={"alertname": alert.name, "fingerprint": alert.fingerprint, "starts_at": alert.starts_at.isoformat()},
     )
+
+
+async def close_quiet(ctx: Context) -> None:
+    """Close escalated incidents whose alerts have all resolved: the next episode opens one of its own."""
+
+    def job(con: Connection) -> None:
+        for incident_id in alerts.quiet_escalated(con):
+            incident = incidents.get(con, incident_id)
+            if incident.state is State.ESCALATED:
+                _alert_resolved(con, ctx, incident)
+
+    if await ctx.store.read(alerts.quiet_escalated):
+        await ctx.store.write(job)

@@ -5,12 +5,14 @@ Every call commits the decision with its author before anything follows from it.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from responder.domain.errors import ApprovalMismatch, IllegalTransition
 from responder.domain.execution import ExecutionKind, ExecutionOutcome
 from responder.domain.incident import IN_FLIGHT_STATES, Incident, Outcome
 from responder.domain.incident import Event as Move
+from responder.domain.manifest import Json
 from responder.domain.mode import ModeSettings
 from responder.domain.plan import Approval, Plan, PlanState
 from responder.fixer.approval import approve as approval_for
@@ -80,14 +82,14 @@ async def roll_back(ctx: Context, execution_id: str, *, requested_by: str) -> In
 
     def job(con: Connection) -> Incident:
         execution = executions.get(con, execution_id)
-        plan, newest = in_force(con, execution.incident_id)
         if execution.kind is not ExecutionKind.APPLY or execution.outcome is not ExecutionOutcome.APPLIED:
             raise IllegalTransition(f"{execution_id} is no applied change: there is nothing to take back")
+        if not execution.change.inverse:
+            raise IllegalTransition(f"{execution_id} has no recorded inverse: it cannot be taken back")
+        plan, newest = in_force(con, execution.incident_id, reversible_only=True)
         if plan is None or newest is None or newest.id != execution_id:
             later = f": take back {newest.id} first" if newest else ""
             raise IllegalTransition(f"{execution_id} is not the newest change in force{later}")
-        if not execution.change.inverse:
-            raise IllegalTransition(f"{plan.action.kind} has no recorded inverse: it cannot be taken back")
         incident = incidents.get(con, execution.incident_id)
         back = moved(incident, Move.ROLL_BACK, summary=f"{requested_by} takes {plan.action.kind} back")
         plans.add_approval(
@@ -136,34 +138,42 @@ async def investigate_again(ctx: Context, incident_id: str, *, requested_by: str
     return incident
 
 
-async def set_mode(ctx: Context, settings: ModeSettings, *, by: str) -> ModeSettings:
-    """Put new brakes in force: in memory first when they brake harder, durable before the call returns."""
-    if settings.kill_switch:
-        ctx.brakes.settings = settings
-    wanted = replace(settings, set_by=by)
+async def set_mode(ctx: Context, change: Callable[[ModeSettings], ModeSettings], *, by: str) -> ModeSettings:
+    """Put new brakes in force; durable before the call returns.
 
-    def job(con: Connection) -> None:
-        modes.put(con, wanted)
-        _record(
-            con,
-            ctx,
-            "mode_changed",
-            by,
-            "",
-            {
-                "ceiling": wanted.ceiling.value,
-                "namespaces": {name: mode.value for name, mode in wanted.namespaces.items()},
-                "kill_switch": wanted.kill_switch,
-                "reason": wanted.reason,
-            },
-        )
+    `change` is applied to the settings as they stand when nobody else is changing them. A kill switch does not wait
+    for that: it holds in memory at once.
+    """
+    if change(ctx.brakes.settings).kill_switch:
+        ctx.brakes.settings = replace(ctx.brakes.settings, kill_switch=True)
+    async with ctx.brakes.changing:
+        wanted = replace(change(ctx.brakes.settings), set_by=by)
+        detail = {
+            "ceiling": wanted.ceiling.value,
+            "namespaces": {name: mode.value for name, mode in wanted.namespaces.items()},
+            "kill_switch": wanted.kill_switch,
+            "breakers": dict(wanted.breakers),
+            "reason": wanted.reason,
+        }
 
-    await ctx.store.write(job)
-    ctx.brakes.settings = wanted
-    ctx.metrics.kill_switch.set(int(wanted.kill_switch))
+        def job(con: Connection) -> None:
+            modes.put(con, wanted)
+            _record(con, ctx, "mode_changed", by, "", detail)
+
+        await ctx.store.write(job)
+        pulled_meanwhile = ctx.brakes.settings.kill_switch and not wanted.kill_switch and not _releases(change)
+        ctx.brakes.settings = replace(wanted, kill_switch=wanted.kill_switch or pulled_meanwhile)
+    ctx.metrics.kill_switch.set(int(ctx.brakes.settings.kill_switch))
     ctx.metrics.breaker_open.set(int(bool(wanted.breakers)))
     return wanted
 
 
-def _record(con: Connection, ctx: Context, event: str, actor: str, incident_id: str, detail: dict[str, object]) -> None:
+def _releases(change: Callable[[ModeSettings], ModeSettings]) -> bool:
+    """True for a change that turns the kill switch off, as against one that says nothing of it."""
+    return not change(ModeSettings(kill_switch=True)).kill_switch
+
+
+def _record(
+    con: Connection, ctx: Context, event: str, actor: str, incident_id: str, detail: Mapping[str, Json]
+) -> None:
     audit.append(con, at=ctx.now(), actor=actor, event=event, incident_id=incident_id, subject="", detail=detail)

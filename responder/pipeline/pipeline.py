@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
-from responder.domain.errors import PermanentError, StoreUnavailable, TemporaryError
+from responder.domain.errors import (
+    PermanentError,
+    QueueFull,
+    ResponderError,
+    StoreUnavailable,
+    Superseded,
+    TemporaryError,
+)
+from responder.domain.incident import ACTIVE_STATES, IN_FLIGHT_STATES, Incident, Outcome, State
 from responder.domain.incident import Event as Move
-from responder.domain.incident import Incident, Outcome, State
 from responder.domain.mode import ModeSettings
 from responder.domain.plan import Plan
-from responder.domain.rule import RuleSet
+from responder.domain.rule import Mode, RuleSet
 from responder.pipeline import operations
+from responder.pipeline.applying import settle_orphans
 from responder.pipeline.context import Context, Step, commit, moved
-from responder.pipeline.intake import take_in
+from responder.pipeline.intake import close_quiet, take_in
 from responder.pipeline.reconcile import reconcile
 from responder.rules.matcher import MatchResult
 from responder.store import alerts, incidents
@@ -22,6 +30,10 @@ from responder.store.store import Connection
 from responder.telemetry import get_logger
 
 log = get_logger("pipeline")
+
+_IN_FLIGHT_TRIES = 5
+_PATIENCE_SECONDS = 900.0
+"""How long an incident may wait for a cluster that cannot be read before a human is told."""
 
 _SWEEP_SECONDS = 15.0
 """How often every active incident is looked at again, whatever the queue holds."""
@@ -37,6 +49,8 @@ class Pipeline:
         self._background: set[asyncio.Task[object]] = set()
         self._intake_wakeup = asyncio.Event()
         self._stopping = False
+        self.pending_alerts = 0
+        """Committed and not folded yet, as last counted."""
 
     async def start(self) -> None:
         self._tasks = [
@@ -93,11 +107,14 @@ class Pipeline:
     async def investigate_again(self, incident_id: str, requested_by: str) -> Incident:
         return await operations.investigate_again(self._ctx, incident_id, requested_by=requested_by)
 
-    async def set_mode(self, settings: ModeSettings, by: str) -> ModeSettings:
-        return await operations.set_mode(self._ctx, settings, by=by)
+    async def set_mode(self, change: Callable[[ModeSettings], ModeSettings], by: str) -> ModeSettings:
+        return await operations.set_mode(self._ctx, change, by=by)
 
     def mode(self) -> ModeSettings:
         return self._ctx.brakes.settings
+
+    def effective_mode(self, rule_mode: Mode, namespace: str) -> Mode:
+        return self._ctx.brakes.effective(rule_mode, namespace)
 
     @property
     def rule_set(self) -> RuleSet:
@@ -128,6 +145,8 @@ class Pipeline:
         try:
             pause = await reconcile(ctx, incident_id)
         except TemporaryError as exc:
+            if await self._waited_too_long(incident_id, exc):
+                return None
             delay = ctx.queue.add_failed(
                 incident_id, at_least_seconds=exc.delay_seconds if exc.delay_seconds > 1 else 0
             )
@@ -144,19 +163,47 @@ class Pipeline:
         ctx.queue.forget(incident_id)
         return pause
 
+    async def _waited_too_long(self, incident_id: str, exc: TemporaryError) -> bool:
+        """An incident that nobody could look at for long is a human's: they hear of it, and may ask again."""
+        if isinstance(exc, StoreUnavailable | QueueFull | Superseded):
+            return False
+        incident = await self._ctx.store.read(lambda con: incidents.get(con, incident_id))
+        waited = (self._ctx.now() - incident.updated_at).total_seconds()
+        if incident.state is not State.INVESTIGATING or waited < _PATIENCE_SECONDS:
+            return False
+        await self._give_up(incident_id, exc)
+        return True
+
     async def _give_up(self, incident_id: str, exc: Exception) -> None:
+        """A step that cannot be taken. An incident without a change in flight goes to a human at once.
+
+        One with a change in flight is tried again, because only its next step can settle, judge or undo that change;
+        when a verification keeps failing so, the change is taken back.
+        """
         ctx = self._ctx
         ctx.metrics.reconcile_errors.labels(error=type(exc).__name__).inc()
         try:
             incident = await ctx.store.read(lambda con: incidents.get(con, incident_id))
-            if incident.state in (State.RESOLVED, State.ESCALATED, State.SUPPRESSED):
+            if incident.state not in ACTIVE_STATES:
                 return
-            summary = f"{type(exc).__name__}: {exc}"
-            ended = moved(incident, Move.ESCALATE, outcome=Outcome.FAILED, summary=summary)
-            await commit(ctx, Step(incident=ended, event="failed", detail={"error": summary}))
-        except (StoreUnavailable, PermanentError) as failure:
+            if incident.state in IN_FLIGHT_STATES and ctx.queue.failures(incident_id) < _IN_FLIGHT_TRIES:
+                ctx.queue.add_failed(incident_id, at_least_seconds=1.0)
+                return
+            await self._hand_over(incident, f"{type(exc).__name__}: {exc}")
+            ctx.queue.forget(incident_id)
+        except ResponderError as failure:
             log.critical("could not record the failure", incident=incident_id, problem=str(failure))
             ctx.queue.add_failed(incident_id, at_least_seconds=5.0)
+
+    async def _hand_over(self, incident: Incident, problem: str) -> None:
+        ctx = self._ctx
+        if incident.state is State.VERIFYING and ctx.rule_named(incident.rule).verify.rollback:
+            back = moved(incident, Move.ROLL_BACK, summary=f"the change cannot be verified ({problem}): rolling back")
+            await commit(ctx, Step(incident=back, event="verification_failed", detail={"error": problem}))
+            ctx.queue.add(incident.id)
+            return
+        ended = moved(incident, Move.ESCALATE, outcome=Outcome.FAILED, summary=problem)
+        await commit(ctx, Step(incident=ended, event="failed", detail={"error": problem}))
 
     async def _intake(self) -> None:
         delay = 0.0
@@ -179,12 +226,15 @@ class Pipeline:
     async def _sweep(self) -> None:
         """Enqueue every active incident: at the start for recovery, then now and again as a net under the queue."""
         while True:
+            self._intake_wakeup.set()
             try:
+                await settle_orphans(self._ctx)
+                await close_quiet(self._ctx)
                 for incident_id in await self._ctx.store.read(_with_work):
                     if not self._ctx.queue.knows(incident_id):
                         self._ctx.queue.add(incident_id)
                 await self._measure()
-            except StoreUnavailable as exc:
+            except ResponderError as exc:
                 log.warning("sweep put off", problem=str(exc))
             await asyncio.sleep(_SWEEP_SECONDS)
 
@@ -193,8 +243,8 @@ class Pipeline:
         by_state = await ctx.store.read(incidents.count_by_state)
         for state in State:
             ctx.metrics.incidents.labels(state=state.value).set(by_state.get(state, 0))
-        pending = (await ctx.store.read(alerts.counts)).pending
-        ctx.metrics.alerts_pending.set(pending)
+        self.pending_alerts = (await ctx.store.read(alerts.counts)).pending
+        ctx.metrics.alerts_pending.set(self.pending_alerts)
         ctx.metrics.queue_depth.set(len(ctx.queue))
 
 

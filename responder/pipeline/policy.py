@@ -28,7 +28,7 @@ _NOT_PASSED = frozenset({VerdictKind.FAILED, VerdictKind.UNKNOWN, VerdictKind.RE
 
 
 def effective_mode(ctx: Context, rule: Rule, namespace: str) -> Mode:
-    return ctx.brakes.settings.effective(rule.mode, namespace)
+    return ctx.brakes.effective(rule.mode, namespace)
 
 
 async def policy_facts(ctx: Context, incident: Incident, root: ObjectRef, rule: Rule) -> PolicyFacts:
@@ -98,15 +98,16 @@ def _alerting_roots(con: Connection, namespace: str) -> int:
 
 
 async def _open(ctx: Context, scope: str, reason: str) -> None:
-    if ctx.brakes.settings.breakers.get(scope):
-        return
     at = ctx.now()
-    settings = replace(ctx.brakes.settings, breakers={**ctx.brakes.settings.breakers, scope: reason})
+    async with ctx.brakes.changing:
+        if ctx.brakes.settings.breakers.get(scope):
+            return
+        settings = replace(ctx.brakes.settings, breakers={**ctx.brakes.settings.breakers, scope: reason})
 
-    def job(con: Connection) -> None:
-        modes.put(con, settings)
-        audit.append(con, at=at, actor="clopus", event="breaker_opened", subject=scope, detail={"reason": reason})
+        def job(con: Connection) -> None:
+            modes.put(con, settings)
+            audit.append(con, at=at, actor="clopus", event="breaker_opened", subject=scope, detail={"reason": reason})
 
-    ctx.brakes.settings = settings
-    await ctx.store.write(job)
+        ctx.brakes.settings = settings
+        await ctx.store.write(job)
     ctx.metrics.breaker_open.set(1)

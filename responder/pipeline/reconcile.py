@@ -22,6 +22,9 @@ from responder.telemetry import get_logger
 
 log = get_logger("pipeline")
 
+_SILENCE_CHECK_SECONDS = 60.0
+"""A silence may be ended before its time."""
+
 
 async def reconcile(ctx: Context, incident_id: str) -> float | None:
     """Take one step. Returns the seconds until the next one, 0 for at once, None when nothing is left to do.
@@ -70,7 +73,7 @@ async def _open_step(ctx: Context, incident: Incident) -> float | None:
     if silence is not None:
         quiet = moved(incident, Move.SUPPRESS, outcome=Outcome.SILENCED, summary=f"silenced by {silence.author}")
         await commit(ctx, Step(incident=quiet, event="suppressed", detail={"silence": silence.id}))
-        return max((silence.expires_at - at).total_seconds(), 0.1)
+        return min(max((silence.expires_at - at).total_seconds(), 0.1), _SILENCE_CHECK_SECONDS)
     await commit(ctx, Step(incident=moved(incident, Move.INVESTIGATE), event="investigation_requested"))
     return 0.0
 
@@ -80,7 +83,7 @@ async def _suppressed_step(ctx: Context, incident: Incident) -> float | None:
     at = ctx.now()
     silence = await ctx.store.read(lambda con: silences.matching(con, incident, at))
     if silence is not None:
-        return max((silence.expires_at - at).total_seconds(), 0.1)
+        return min(max((silence.expires_at - at).total_seconds(), 0.1), _SILENCE_CHECK_SECONDS)
     woken = moved(incident, Move.INVESTIGATE, outcome=Outcome.NONE)
     await commit(ctx, Step(incident=woken, event="investigation_requested"))
     return 0.0

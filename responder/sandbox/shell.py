@@ -67,7 +67,7 @@ class _Fatal(Exception):
 
 def run_script(box: Box, script: str, *, name: str, options: str = "", arguments: tuple[str, ...] = ()) -> Steps:
     """`name` is what the shell calls itself in its complaints; `options` are its set flags, such as `e`."""
-    shell = _Shell(box, name=name, errexit="e" in options, arguments=arguments)
+    shell = _Shell(box, name=name, options=options, arguments=arguments)
     try:
         return (yield from shell.run(parse(script)))
     except ShellSyntaxError as error:
@@ -83,10 +83,11 @@ def run_script(box: Box, script: str, *, name: str, options: str = "", arguments
 
 
 class _Shell:
-    def __init__(self, box: Box, *, name: str, errexit: bool, arguments: tuple[str, ...]) -> None:
+    def __init__(self, box: Box, *, name: str, options: str, arguments: tuple[str, ...]) -> None:
         self._box = box
         self._name = name
-        self._errexit = errexit
+        self._errexit = "e" in options
+        self._nounset = "u" in options
         self._arguments = arguments
         self._status = 0
         self._guarded = 0  # depth of conditions, where a failing command does not end the script
@@ -257,11 +258,12 @@ class _Shell:
 
     def _set(self, words: tuple[str, ...]) -> None:
         for word in words:
-            if word.startswith(("-", "+")) and "e" in word:
-                self._errexit = word.startswith("-")
-            elif word == "--":
+            if word == "--":
                 self._arguments = words[words.index("--") + 1 :]
                 return
+            if word.startswith(("-", "+")):
+                self._errexit = word.startswith("-") if "e" in word else self._errexit
+                self._nounset = word.startswith("-") if "u" in word else self._nounset
 
     def _setting(self, verb: str, words: tuple[str, ...]) -> int:
         if verb == "set":
@@ -308,7 +310,7 @@ class _Shell:
                 at = end
             else:
                 found = _NAME.match(text, at + 1)
-                parts.append(self._variable(found.group()) if found else "$")
+                parts.append(self._required(found.group()) if found else "$")
                 at = found.end() if found else at + 1
         return "".join(parts)
 
@@ -325,7 +327,7 @@ class _Shell:
         if found is None:
             raise _Fatal("bad substitution")
         name, symbol, word = found.groups(default="")
-        value = self._variable(name)
+        value = self._variable(name) if symbol else self._required(name)
         missing = not value if symbol.startswith(":") else name not in self._box.env
         match symbol[-1:]:
             case "?" if missing:
@@ -338,6 +340,13 @@ class _Shell:
             case "+":
                 value = "" if missing else (yield from self._substitute(word))
         return value
+
+    def _required(self, name: str) -> str:
+        """The value of a parameter that stands alone: under `set -u` it has to have one."""
+        if self._nounset and name.isidentifier() and name not in self._box.env:
+            told = "unbound variable" if self._box.around.image.shell == "bash" else "parameter not set"
+            raise _Fatal(f"{name}: {told}")
+        return self._variable(name)
 
     def _variable(self, name: str) -> str:
         match name:

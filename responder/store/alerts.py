@@ -38,15 +38,12 @@ _COLUMNS = {
     "reason": "VARCHAR",
     "raw": "VARCHAR",
 }
-_INSERT = f"INSERT INTO alerts ({', '.join(_COLUMNS)}) SELECT " + ", ".join(
-    f"unnest(?::{t}[])" for t in _COLUMNS.values()
-)
 _ALERT = "fingerprint, source, status, starts_at, ends_at, labels, annotations, generator_url"
 
 _IN_TIME = "reason <> 'late'"
 """A late copy of a firing that has ended is kept, and is nobody's last word."""
 
-_CLOSED_SECONDS = 300
+GRACE_SECONDS = 300.0
 """An alert that still fires this long after its incident was closed was not mended: it opens another one."""
 
 _RECEIVED_AT = list(_COLUMNS).index("received_at") - 1  # rows have no `seq`
@@ -120,13 +117,13 @@ def size_of(rows: Sequence[Incoming]) -> int:
     return sum(300 + sum(len(value) for value in entry.row if isinstance(value, str)) for entry in rows)
 
 
-def fold(con: Connection, rows: Sequence[Incoming]) -> list[bool]:
+def fold(con: Connection, rows: Sequence[Incoming], grace_seconds: float = GRACE_SECONDS) -> list[bool]:
     """For each row, in order: is it new? A duplicate repeats the status that its episode has last shown.
 
     So a `firing` that comes again after the `resolved` of the same start is news: a late copy from a slow peer, or an
     alert that fires again; which of them is decided by the time between, elsewhere.
     """
-    last = _last_status(con, rows)
+    last = _last_status(con, rows, grace_seconds)
     news = []
     for identity, status, _ in rows:
         news.append(last.get(identity) != status)
@@ -135,10 +132,17 @@ def fold(con: Connection, rows: Sequence[Incoming]) -> list[bool]:
 
 
 def insert(con: Connection, rows: Sequence[Incoming], first_seq: int) -> None:
-    """Add rows in one statement, numbered from `first_seq`."""
-    if rows:
-        columns = [list(column) for column in zip(*(entry.row for entry in rows), strict=True)]
-        con.execute(_INSERT, [list(range(first_seq, first_seq + len(rows))), *columns])
+    """Add rows in one statement, numbered from `first_seq`. A column with one value throughout travels as that value:
+    the cost of a statement is in the lists it brings."""
+    if not rows:
+        return
+    selected, values = list[str](), list[object]()
+    columns = (range(first_seq, first_seq + len(rows)), *zip(*(entry.row for entry in rows), strict=True))
+    for kind, column in zip(_COLUMNS.values(), columns, strict=True):
+        alike = column.count(column[0]) == len(column)
+        selected.append(f"?::{kind}" if alike else f"unnest(?::{kind}[])")
+        values.append(column[0] if alike else list(column))
+    con.execute(f"INSERT INTO alerts ({', '.join(_COLUMNS)}) SELECT {', '.join(selected)}", values)
 
 
 def last_seq(con: Connection) -> int:
@@ -231,6 +235,17 @@ def firing_count(con: Connection, incident_id: str) -> int:
     return int(row[0]) if row else 0
 
 
+def quiet_escalated(con: Connection) -> tuple[str, ...]:
+    """Incidents that were handed to a human, have alerts, and of those none fires any more."""
+    rows = con.execute(
+        "SELECT j.incident_id FROM (SELECT j.incident_id, arg_max(a.status, a.seq) AS status "
+        "FROM incident_alerts j JOIN alerts a ON a.seq = j.alert_seq JOIN incidents i ON i.id = j.incident_id "
+        f"WHERE i.state = 'escalated' AND a.{_IN_TIME} GROUP BY j.incident_id, a.source, a.fingerprint) j "
+        "GROUP BY j.incident_id HAVING count(*) FILTER (status = 'firing') = 0 ORDER BY j.incident_id"
+    ).fetchall()
+    return tuple(incident_id for (incident_id,) in rows)
+
+
 def _incoming(alert: Alert, shared: tuple[object, ...]) -> Incoming:
     labels, starts_at = alert.labels, to_timestamp(alert.starts_at)
     (alert.fingerprint + alert.generator_url).encode()  # a lone surrogate cannot be stored: better to know it now
@@ -260,7 +275,7 @@ def _unreadable(reason: str, raw: str, shared: tuple[object, ...]) -> Incoming:
     return Incoming(Identity("", "", None, kept), "", row)
 
 
-def _last_status(con: Connection, rows: Sequence[Incoming]) -> dict[Identity, str]:
+def _last_status(con: Connection, rows: Sequence[Incoming], grace_seconds: float) -> dict[Identity, str]:
     """The status last stored for each identity among `rows` that the table knows."""
     known: dict[Identity, str] = {}
     starts = [identity.starts_at for identity, _, _ in rows if identity.starts_at is not None]
@@ -272,7 +287,7 @@ def _last_status(con: Connection, rows: Sequence[Incoming]) -> dict[Identity, st
             "GROUP BY source, fingerprint, starts_at",
             [min(starts), max(starts), list({identity.fingerprint for identity, _, _ in rows})],
         ).fetchall()
-        outlived = _outlived(con, [row[4] for row in found if row[3] == "firing"], rows)
+        outlived = _outlived(con, [row[4] for row in found if row[3] == "firing"], rows, grace_seconds)
         known = {Identity(*row[:3]): row[3] for row in found if row[4] not in outlived}
     texts = list({identity.raw for identity, _, _ in rows if identity.raw})
     if texts:
@@ -284,7 +299,7 @@ def _last_status(con: Connection, rows: Sequence[Incoming]) -> dict[Identity, st
     return known
 
 
-def _outlived(con: Connection, seqs: Sequence[int], rows: Sequence[Incoming]) -> frozenset[int]:
+def _outlived(con: Connection, seqs: Sequence[int], rows: Sequence[Incoming], grace_seconds: float) -> frozenset[int]:
     """Those of `seqs` whose incident was closed a while before `rows` came: who still fires then is news again."""
     if not seqs:
         return frozenset()
@@ -292,8 +307,8 @@ def _outlived(con: Connection, seqs: Sequence[int], rows: Sequence[Incoming]) ->
     found = con.execute(
         "SELECT j.alert_seq FROM incident_alerts j JOIN incidents i ON i.id = j.incident_id "
         "WHERE j.alert_seq IN (SELECT unnest(?::BIGINT[])) AND i.state = 'resolved' "
-        f"AND i.resolved_at < ?::TIMESTAMP - INTERVAL {_CLOSED_SECONDS} SECOND",
-        [list(seqs), received],
+        "AND i.resolved_at < ?::TIMESTAMP - to_microseconds(?::BIGINT)",
+        [list(seqs), received, round(grace_seconds * 1_000_000)],
     ).fetchall()
     return frozenset(seq for (seq,) in found)
 

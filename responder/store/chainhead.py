@@ -15,6 +15,9 @@ from pathlib import Path
 from responder.domain.audit import AuditHead
 from responder.domain.errors import StoreUnavailable
 
+_AHEAD = AuditHead(seq=2**63 - 1, digest="unreadable")
+"""Ahead of every chain."""
+
 _WIDTH = 128
 """Bytes of the record, padded: it is overwritten in place, within one sector, in one write."""
 
@@ -53,13 +56,27 @@ class ChainHead:
             seq, digest = json.loads(text)
             return AuditHead(seq=int(seq), digest=str(digest))
         except (ValueError, TypeError):
-            return AuditHead(seq=2**63 - 1, digest="unreadable")
+            return _AHEAD
 
     def write(self, head: AuditHead) -> None:
         """Raises OSError when the head could not be made durable."""
         text = json.dumps([head.seq, head.digest]).encode().ljust(_WIDTH)
         os.pwrite(self._descriptor, text, 0)
         os.fdatasync(self._descriptor)
+
+    def set_aside(self, target: Path) -> None:
+        """Keep at `target` what the file says, and be ahead of any chain until the next `write`.
+
+        The database is about to be replaced: a start that dies before the new one says why is found out by the next.
+
+        Raises:
+            OSError: nothing is set aside, or not durably.
+        """
+        with target.open("xb") as copy:
+            copy.write(os.pread(self._descriptor, _WIDTH, 0))
+            copy.flush()
+            os.fsync(copy.fileno())
+        self.write(_AHEAD)
 
     def close(self) -> None:
         os.close(self._descriptor)

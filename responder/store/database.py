@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
@@ -21,7 +21,8 @@ import duckdb
 from responder.domain.audit import AuditHead
 from responder.domain.errors import ConfigError, StoreUnavailable
 from responder.domain.manifest import Json
-from responder.store import alerts, audit
+from responder.domain.rule import Mode
+from responder.store import alerts, audit, modes
 from responder.store.chainhead import ChainHead
 from responder.store.connection import MEMORY, Connection, connect
 from responder.store.intake import Cursor, Unit
@@ -37,6 +38,9 @@ _PAUSE_FIRST, _PAUSE_LAST = 0.2, 30.0  # seconds between attempts to open the fi
 
 _STORAGE_ERRORS = (duckdb.FatalException, duckdb.IOException, duckdb.InternalException, duckdb.ConnectionException)
 """After these the instance cannot be trusted to write anything."""
+
+_OWN_FAULTS = (duckdb.ProgrammingError, duckdb.DataError, duckdb.IntegrityError, duckdb.NotSupportedError)
+"""What a job or query brings upon itself. Every other error of the engine, as too little memory, is the store's."""
 
 
 @dataclass(frozen=True)
@@ -67,28 +71,37 @@ class Database:
     @classmethod
     def open(cls, path: Path | None, options: OpenOptions, clock: Callable[[], datetime]) -> Database:
         """See `Store.open`. None is an in-memory database."""
-        if path is None:
-            root = connect(MEMORY, memory_limit=options.memory_limit, threads=options.threads)
-            migrate(root, clock())
-            return cls(root, path=None, head_file=None, options=options)
-        if not path.parent.is_dir():
-            raise ConfigError(path=path, problem=f"the directory {path.parent} does not exist")
-        head_file = ChainHead.open(path.with_name(path.name + ".head"))
+        try:
+            if path is None:
+                root = connect(MEMORY, memory_limit=options.memory_limit, threads=options.threads)
+                migrate(root, clock())
+                return cls(root, path=None, head_file=None, options=options)
+            if not path.parent.is_dir():
+                raise ConfigError(path=path, problem=f"the directory {path.parent} does not exist")
+            head_file = ChainHead.open(path.with_name(path.name + ".head"))
+            try:
+                return cls._open(path, head_file, options, clock)
+            except BaseException:
+                head_file.close()
+                raise
+        except (duckdb.Error, OSError) as exc:
+            raise StoreUnavailable(f"the database cannot be opened: {exc}") from exc
+
+    @classmethod
+    def _open(cls, path: Path, head_file: ChainHead, options: OpenOptions, clock: Callable[[], datetime]) -> Database:
         remembered, quarantined, damage = head_file.read(), None, ""
         try:
-            try:
-                root = open_file(path, options, clock())
-            except Damaged as exc:
-                damage, quarantined = str(exc), move_aside(path, clock())
-                head_file.close()
-                head_file = ChainHead.open(head_file.path)
-                root = open_file(path, options, clock())
-            database = cls(root, path=path, head_file=head_file, options=options)
-        except BaseException:
-            head_file.close()
-            raise
+            root = open_file(path, options, clock())
+        except Damaged as exc:
+            damage, quarantined = str(exc), move_aside(path, head_file, clock())
+            root = open_file(path, options, clock())
+        database = cls(root, path=path, head_file=head_file, options=options)
         database.quarantined = quarantined
-        database._begin(clock(), damage, remembered)
+        try:
+            database._begin(clock(), damage, remembered)
+        except BaseException:
+            database._disconnect()
+            raise
         return database
 
     def ready(self) -> None:
@@ -107,7 +120,7 @@ class Database:
             self._connect(reopen_file(self.path, self._options))
             self._usable = True
             report = audit.verify(self._writer, self.remembered_head())
-        except (duckdb.Error, Damaged, StoreUnavailable) as exc:
+        except (duckdb.Error, OSError, Damaged, ConfigError, StoreUnavailable) as exc:
             raise self._failed(exc) from exc
         if not report.ok:
             self.lost_tail = True
@@ -133,7 +146,7 @@ class Database:
             raise self._failed(exc) from exc
         except Exception as exc:  # noqa: BLE001 - whatever a job raises belongs to its caller, who gets it
             self._roll_back()
-            return Refused(index=done, error=exc)
+            return Refused(index=done, error=_translated(exc))
         try:
             self._writer.execute("COMMIT")
             if self._head_file is not None and cursor.head != self._cursor.head:
@@ -145,7 +158,7 @@ class Database:
         return None
 
     def query(self, query: Callable[[Connection], T]) -> T:
-        """On a reader thread: run `query` in a read-only transaction."""
+        """On a reader thread: run `query` in a read-only transaction. Raises StoreUnavailable, or what `query` does."""
         try:
             connection = self._reader()
             connection.execute("BEGIN TRANSACTION READ ONLY")
@@ -153,7 +166,9 @@ class Database:
                 return query(connection)
             finally:
                 connection.execute("ROLLBACK")
-        except _STORAGE_ERRORS as exc:
+        except _OWN_FAULTS:
+            raise
+        except duckdb.Error as exc:
             raise StoreUnavailable(f"the database cannot be read: {exc}") from exc
 
     def snapshot(self, target: Path) -> None:
@@ -215,25 +230,32 @@ class Database:
         return StoreUnavailable(self.problem, delay_seconds=self._pause)
 
     def _begin(self, at: datetime, damage: str, remembered: AuditHead | None) -> None:
-        """Compare the chain with the head outside, and put on record what is wrong. Raises StoreUnavailable."""
-        found = self._cursor.head
-        facts: Json = {"remembered": remembered, "found": found}
-        event = ""
+        """Compare the chain with the head outside, and put on record what is wrong.
+
+        Raises:
+            duckdb.Error, OSError: the database or the head cannot be read or written.
+        """
+        facts: Json = {"remembered": remembered, "found": self._cursor.head}
         if self.quarantined is not None:
-            event, facts = "database_quarantined", {**facts, "moved_to": str(self.quarantined), "problem": damage}
+            facts = {**facts, "moved_to": str(self.quarantined), "problem": damage}
+            reason = f"the database was damaged and is kept at {self.quarantined}; a new one was started"
+            self._record_damage(at, "database_quarantined", facts, reason)
         elif not self._continues(remembered):
-            event, self.lost_tail = "database_tail_lost", True
-        try:
-            if event:
-                record = audit.append(
-                    self._writer, at=at, actor="clopus", event=event, subject=str(self.path), detail=facts
-                )
-                self._cursor.head = AuditHead(seq=record.seq, digest=record.digest)
-            if self._head_file is not None:
-                self._head_file.write(self._cursor.head)
-        except (duckdb.Error, OSError) as exc:
-            self.close()
-            raise StoreUnavailable(f"the database cannot be written: {exc}") from exc
+            self.lost_tail = True
+            reason = "the database ends before the last committed record: restored from an old copy?"
+            self._record_damage(at, "database_tail_lost", facts, reason)
+        if self._head_file is not None:
+            self._head_file.write(self._cursor.head)
+
+    def _record_damage(self, at: datetime, event: str, facts: Json, reason: str) -> None:
+        """The record and what follows from it, report mode, in one transaction: once the head outside fits the shorter
+        chain, nothing else tells a later start."""
+        self._writer.execute("BEGIN TRANSACTION")
+        record = audit.append(self._writer, at=at, actor="clopus", event=event, subject=str(self.path), detail=facts)
+        brakes = modes.get(self._writer)
+        modes.put(self._writer, replace(brakes, ceiling=Mode.REPORT, reason=reason, set_by="clopus"))
+        self._writer.execute("COMMIT")
+        self._cursor.head = AuditHead(seq=record.seq, digest=record.digest)
 
     def _continues(self, remembered: AuditHead | None) -> bool:
         """Does the chain hold the record that the head outside names? No head at all fits an empty chain only."""
@@ -241,3 +263,12 @@ class Database:
             return remembered is not None or self._cursor.head == AuditHead()
         row = self._writer.execute("SELECT digest FROM audit WHERE seq = ?", [remembered.seq]).fetchone()
         return row is not None and row[0] == remembered.digest
+
+
+def _translated(error: Exception) -> Exception:
+    """What the caller of a job is told: an error of the engine that is not the job's fault is the store's."""
+    if not isinstance(error, duckdb.Error) or isinstance(error, _OWN_FAULTS):
+        return error
+    unavailable = StoreUnavailable(f"the database could not do it: {error}")
+    unavailable.__cause__ = error
+    return unavailable

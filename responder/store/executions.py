@@ -57,7 +57,8 @@ def of_plan(con: Connection, plan_id: str) -> tuple[Execution, ...]:
 
 
 def pending(con: Connection) -> tuple[Execution, ...]:
-    """Intents without an outcome, oldest first: after a start, each may or may not have reached the cluster."""
+    """Intents without an outcome, oldest first, whatever their incident's state: after a start, each may or may not
+    have reached the cluster."""
     return _TABLE.select(con, "WHERE outcome = 'pending' ORDER BY intent_at, id")
 
 

@@ -95,6 +95,16 @@ def active(con: Connection) -> tuple[str, ...]:
     return tuple(identity for (identity,) in rows)
 
 
+def with_work(con: Connection) -> tuple[str, ...]:
+    """Ids of the incidents that a step may still be due for, oldest first: the active, those that wait for a silence to
+    end, and the escalated with an execution whose outcome is not known yet."""
+    rows = con.execute(
+        f"SELECT id FROM incidents WHERE state IN ({_ACTIVE}, 'suppressed') OR (state = 'escalated' AND id IN "
+        "(SELECT incident_id FROM executions WHERE outcome = 'pending')) ORDER BY id"
+    ).fetchall()
+    return tuple(identity for (identity,) in rows)
+
+
 def timeline(con: Connection, incident_id: str) -> tuple[AuditRecord, ...]:
     """What happened to the incident, oldest first."""
     return audit.of_incident(con, incident_id)

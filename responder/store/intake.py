@@ -110,13 +110,14 @@ class Load:
 class IngestUnit:
     """Many callers' deliveries, folded together and added in one statement, with one audit record."""
 
-    def __init__(self, loads: Sequence[Load]) -> None:
+    def __init__(self, loads: Sequence[Load], grace_seconds: float) -> None:
         self._loads = loads
+        self._grace_seconds = grace_seconds
         self._results: list[IngestResult] = []
 
     def perform(self, con: Connection, cursor: Cursor) -> None:
         rows = [row for load in self._loads for row in load.rows]
-        news = alerts.fold(con, rows)
+        news = alerts.fold(con, rows, self._grace_seconds)
         alerts.insert(con, [row for row, new in zip(rows, news, strict=True) if new], cursor.next_alert)
         self._results = list(_results(self._loads, news, cursor.next_alert))
         cursor.next_alert += sum(news)
@@ -131,7 +132,9 @@ class IngestUnit:
             yield loop, partial(self._answer, indexes, error)  # one call wakes all of a loop's callers
 
     def parts(self) -> Sequence[Unit]:
-        return [IngestUnit([load]) for load in self._loads] if len(self._loads) > 1 else ()
+        if len(self._loads) == 1:
+            return ()
+        return [IngestUnit([load], self._grace_seconds) for load in self._loads]
 
     def _answer(self, indexes: Sequence[int], error: BaseException | None) -> None:
         for index in indexes:
@@ -179,8 +182,10 @@ def _results(loads: Sequence[Load], news: Sequence[bool], next_seq: int) -> Iter
 class Intake:
     """The writer's queue, bounded by count and by bytes. `put` is for event loops, `take` for the writer."""
 
-    def __init__(self, *, max_waiting: int, max_bytes: int, max_group_bytes: int) -> None:
+    def __init__(self, *, max_waiting: int, max_bytes: int, max_group_bytes: int, grace_seconds: float) -> None:
+        """`grace_seconds`: see `alerts.GRACE_SECONDS`."""
         self._max_waiting, self._max_bytes, self._max_group_bytes = max_waiting, max_bytes, max_group_bytes
+        self._grace_seconds = grace_seconds
         self._entries: deque[tuple[Load | Unit | BetweenCommits, int]] = deque()
         self._bytes = 0
         self._closed = False
@@ -222,7 +227,7 @@ class Intake:
                 else:
                     units.append(entry)
         if loads:
-            units.insert(0, IngestUnit(loads))
+            units.insert(0, IngestUnit(loads, self._grace_seconds))
         return units or None
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import duckdb
 
 from responder.domain.errors import ConfigError, ResponderError, StoreUnavailable
+from responder.store.chainhead import ChainHead
 from responder.store.connection import Connection, connect
 from responder.store.migrate import migrate, refuse_strangers
 
@@ -112,8 +113,10 @@ def explain(exc: duckdb.Error, path: Path) -> Damaged | StoreUnavailable | Confi
     return Damaged(text)
 
 
-def move_aside(path: Path, at: datetime) -> Path:
-    """Rename database, log and chain head to `<name>.damaged-<UTC time>...`; the new place of the database.
+def move_aside(path: Path, head_file: ChainHead, at: datetime) -> Path:
+    """Rename database and log to `<name>.damaged-<UTC time>...`, the chain head beside them; the database's new place.
+
+    The head file itself stays, locked and ahead of any chain: see `ChainHead.set_aside`.
 
     Raises:
         StoreUnavailable: the directory refuses; nothing or only a part was moved.
@@ -124,7 +127,8 @@ def move_aside(path: Path, at: datetime) -> Path:
         count += 1
         target = path.with_name(f"{stem}-{count}")
     try:
-        for suffix in ("", ".wal", ".head"):
+        head_file.set_aside(target.with_name(target.name + ".head"))
+        for suffix in ("", ".wal"):
             source = path.with_name(path.name + suffix)
             if source.exists():
                 source.rename(target.with_name(target.name + suffix))

@@ -70,10 +70,12 @@ class Store:
         threads: int = 1,
         max_waiting: int = MAX_WAITING,
         max_waiting_bytes: int = MAX_WAITING_BYTES,
+        grace_seconds: float = alerts.GRACE_SECONDS,
     ) -> Store:
         """Open, migrate and check the database, then start the writer. `":memory:"` keeps nothing.
 
-        A damaged file is moved aside and a new one started: see `quarantined`.
+        A damaged file is moved aside and a new one started: see `quarantined`. An alert that still fires
+        `grace_seconds` after its incident was closed is new again.
 
         Raises:
             ConfigError: the file is another program's or a newer release's; it is untouched.
@@ -81,10 +83,13 @@ class Store:
         """
         options = OpenOptions(memory_limit=memory_limit, threads=threads)
         database = Database.open(None if str(path) == MEMORY else Path(path), options, clock)
-        return cls(
-            database,
-            Intake(max_waiting=max_waiting, max_bytes=max_waiting_bytes, max_group_bytes=MAX_GROUP_BYTES),
+        intake = Intake(
+            max_waiting=max_waiting,
+            max_bytes=max_waiting_bytes,
+            max_group_bytes=MAX_GROUP_BYTES,
+            grace_seconds=grace_seconds,
         )
+        return cls(database, intake)
 
     @property
     def path(self) -> Path | None:

@@ -212,8 +212,9 @@ class Case:
 
     @cached_property
     def ready_before(self) -> Revision | None:
-        """The newest earlier revision that serves right now: the only proof that it ever worked."""
-        return next((revision for revision in self.earlier if revision.ready > 0), None)
+        """The newest earlier revision that serves right now; else the newest that did until it was replaced."""
+        serving = next((revision for revision in self.earlier if revision.ready > 0), None)
+        return serving or next((revision for revision in self.earlier if revision.has_served), None)
 
     def changed_since(self, revision: Revision, *keys: str) -> bool:
         """Whether the pod spec (or only `keys` of it) differs between the current revision and an earlier one."""
@@ -261,6 +262,11 @@ class Case:
         """The container's state and log: what most claims about it rest on."""
         excerpt = self.log_of(trouble)
         return (of_status(trouble.pod, trouble.status), *((of_log(excerpt),) if excerpt is not None else ()))
+
+
+def standing(revision: Revision) -> str:
+    """`is ready` or what else is known of an earlier revision, to follow on `which`."""
+    return "is ready" if revision.ready else "was well until it was replaced"
 
 
 def _about(subject: ObjectRef, ref: ObjectRef) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from responder.analyzer.heuristics.case import Case, Claim, Step, Trouble
+from responder.analyzer.heuristics.case import Case, Claim, Step, Trouble, standing
 from responder.analyzer.heuristics.evidence import of_event, of_revision
 from responder.analyzer.heuristics.variables import missing_variable
 from responder.analyzer.heuristics.world import about_the_world
@@ -129,7 +129,7 @@ def _missing_env(case: Case, trouble: Trouble) -> Claim | None:
     before = revision.template.container(trouble.container.name) if revision is not None else None
     if revision is None or before is None or name not in before.env or given:
         return claim
-    had = f"{cause}; revision {revision.number}, which is ready, has it"
+    had = f"{cause}; revision {revision.number}, which {standing(revision)}, has it"
     return replace(claim, cause=had, exhibits=(*claim.exhibits, of_revision(revision)))
 
 

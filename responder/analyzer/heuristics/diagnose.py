@@ -203,7 +203,7 @@ def _mended_by_undo(claim: Claim) -> Claim:
     return replace(
         claim,
         signature="crash.new_revision",
-        cause=f"{claim.cause}; it began with the current revision, and the one before serves",
+        cause=f"{claim.cause}; it began with the current revision, and the one before was well",
         fixable=True,
         confidence=max(claim.confidence, 0.85),
     )
@@ -288,7 +288,9 @@ def _ruled_out(case: Case, claims: tuple[Claim, ...], ids: Mapping[Exhibit, str]
         pods = _ids((of_pod(pod) for pod in case.pods[:3]), ids)
         yield RuledOut(hypothesis="scheduling", because="every pod has a node", evidence=pods)
     if case.earlier and undo(case) is None and case.snapshot.workload is not None:
-        because = "no earlier revision is ready, or a pod of the current one is well, or both have the same spec"
+        because = (
+            "no earlier revision is known to have served, or a pod of the current one is well, or both are of one spec"
+        )
         yield RuledOut(hypothesis="a bad new revision", because=because)
 
 

@@ -90,7 +90,8 @@ def of_workload(workload: Workload) -> Exhibit:
 def of_revision(revision: Revision) -> Exhibit:
     images = ", ".join(f"{c.name}={c.image}" for c in revision.template.containers)
     place = "current" if revision.current else "earlier"
-    text = f"revision {revision.number} ({place}): {revision.ready} pods ready; images {images}"
+    service = f"; its pods were well until {revision.served_until:%H:%M:%S} UTC" if revision.served_until else ""
+    text = f"revision {revision.number} ({place}): {revision.ready} pods ready; images {images}{service}"
     return exhibit(EvidenceKind.ROLLOUT, f"{revision.ref} revision", text, subject=revision.ref)
 
 

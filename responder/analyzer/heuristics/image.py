@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from responder.analyzer.heuristics import imagenames as names
-from responder.analyzer.heuristics.case import Case, Claim, Remedy, Step, Trouble
+from responder.analyzer.heuristics.case import Case, Claim, Remedy, Step, Trouble, standing
 from responder.analyzer.heuristics.evidence import (
     Exhibit,
     of_event,
@@ -210,7 +210,8 @@ def _pulled_elsewhere(trouble: Trouble, sibling: str, seen: tuple[Exhibit, ...])
 
 def _misnamed(case: Case, trouble: Trouble, fault: PullFault, seen: tuple[Exhibit, ...]) -> Claim:
     written = trouble.container.image
-    near = () if _repository_exists(case, trouble) else _near(case, written)
+    alone = _repository_exists(case, trouble) or _spelled_twice(case, trouble)
+    near = () if alone else _near(case, written)
     signature, cause = _named(case, trouble, fault, near)
     candidates = () if signature == "image.pull_auth" else tuple(_candidates(case, trouble, near))
     rivals = f"; near it are {', '.join(near)}, and none is nearer than the other" if len(near) > 1 else ""
@@ -278,6 +279,14 @@ def _near(case: Case, written: str) -> tuple[str, ...]:
     return known or names.near_official(written)
 
 
+def _spelled_twice(case: Case, trouble: Trouble) -> bool:
+    """A private image that is called as its workload or container is: two programs with near names, and no slip."""
+    written = names.parse(trouble.container.image)
+    labels = trouble.pod.template.labels
+    titles = {case.root.name, trouble.container.name, labels.get("app", ""), labels.get("app.kubernetes.io/name", "")}
+    return not written.official and written.path.rpartition("/")[2] in titles
+
+
 def _candidates(case: Case, trouble: Trouble, near: tuple[str, ...]) -> Iterator[_Candidate]:
     """Best first, each image once."""
     offered: list[str] = [trouble.container.image]
@@ -298,7 +307,7 @@ def _from_ready_revision(case: Case, trouble: Trouble) -> Iterator[_Candidate]:
     if revision is not None and before is not None:
         yield _Candidate(
             image=before.image,
-            why=f"revision {revision.number} of the same workload is ready with this image",
+            why=f"revision {revision.number} of the same workload {standing(revision)} with this image",
             confidence=0.95,
             exhibits=(of_revision(revision),),
         )

@@ -63,6 +63,7 @@ def _claim(case: Case, trouble: Trouble) -> Claim:
         step=Step.RUN,
         subject=case.root,
         container=trouble.container.name,
+        about=limit,  # each step of a raise answers a fault of its own: the next one is no failure of the last
         cause=f"the kernel killed the container because it needs more memory than its limit {held}"
         + (f"; {why_not}" if why_not else ""),
         confidence=0.93 if trouble.status.restarts > 1 or not trouble.running else 0.8,

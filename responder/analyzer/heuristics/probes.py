@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from responder.analyzer.heuristics.case import Case, Claim, Remedy, Step, Trouble
+from responder.analyzer.heuristics.case import Case, Claim, Remedy, Step, Trouble, standing
 from responder.analyzer.heuristics.evidence import Exhibit, of_event, of_pod, of_revision, of_spec
 from responder.analyzer.heuristics.steady import calm_seconds, seconds_between
 from responder.domain.action import ProbeKind, SetProbe
@@ -220,7 +220,7 @@ def _too_early(case: Case, one: _Failing) -> Claim | None:
     revision = case.ready_before
     what = f"gives the program {given} s to start, and it is killed while it still starts"
     if before is not None and revision is not None and wanted > given:
-        why = f"revision {revision.number}, which is ready, gives it {wanted} s"
+        why = f"revision {revision.number}, which {standing(revision)}, gives it {wanted} s"
         remedy = _remedy(
             case,
             one,
@@ -260,7 +260,7 @@ def _timeout(case: Case, one: _Failing) -> Claim:
     what = f"gets no answer within {one.probe.timeout_seconds} s"
     revision = case.ready_before
     if before is not None and revision is not None and before.timeout_seconds > one.probe.timeout_seconds:
-        why = f"revision {revision.number}, which is ready, waits {before.timeout_seconds} s"
+        why = f"revision {revision.number}, which {standing(revision)}, waits {before.timeout_seconds} s"
         seen = (of_revision(revision),)
         remedy = _remedy(case, one, why, seen, timeout_seconds=before.timeout_seconds)
         return _build(case, one, "probe.timeout", f"{what}; {why}", 0.85, remedy)
@@ -282,7 +282,7 @@ def _other_path(case: Case, one: _Failing, all_failing: tuple[_Failing, ...]) ->
         return (
             before.path,
             (of_revision(revision),),
-            f"revision {revision.number}, which is ready, asks for {before.path}",
+            f"revision {revision.number}, which {standing(revision)}, asks for {before.path}",
         )
     failing = {(other.container.name, other.probe.kind) for other in all_failing}
     for probe in one.container.probes:

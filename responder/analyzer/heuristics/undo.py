@@ -1,12 +1,13 @@
 """Going back to the revision before: when that is the answer, whatever the fault.
 
-Only to a revision that serves right now, only while nothing of the current revision is well, and only where the two
-differ in more than their metadata: a restart of the same spec is not what broke it, so taking it back mends nothing.
+Only to a revision that serves right now or did until it was replaced, only while nothing of the current revision is
+well, and only where the two differ in more than their metadata: a restart of the same spec is not what broke it, so
+taking it back mends nothing.
 """
 
 from __future__ import annotations
 
-from responder.analyzer.heuristics.case import Case, Remedy
+from responder.analyzer.heuristics.case import Case, Remedy, standing
 from responder.analyzer.heuristics.evidence import of_revision
 from responder.domain.action import UndoRollout
 
@@ -20,7 +21,7 @@ def undo(case: Case) -> Remedy | None:
     return Remedy(
         action=UndoRollout(target=case.target, to_revision=before.number),
         reason=f"the fault came with revision {current.number}, of which no pod is well; revision {before.number} "
-        f"is ready now ({before.ready} pods)",
+        + (f"is ready now ({before.ready} pods)" if before.ready else standing(before)),
         exhibits=(of_revision(current), of_revision(before)),
     )
 

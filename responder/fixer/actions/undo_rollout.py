@@ -1,4 +1,4 @@
-"""`undo_rollout`: the pod template of an earlier revision that has ready pods now, in place of one that is broken."""
+"""`undo_rollout`: the pod template of an earlier revision that has served, in place of one that is broken."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from responder.domain.manifest import Json, LiveObject, Manifest, dig, mapping
 from responder.domain.plan import Change, Check
 from responder.domain.rule import Risk
 from responder.domain.snapshot import Snapshot
-from responder.domain.workload import Revision
+from responder.domain.workload import Pod, Revision
 from responder.fixer.actions.template import (
     PATCH_WORKLOADS,
     TEMPLATE,
@@ -24,6 +24,10 @@ from responder.fixer.actions.template import (
 
 _REVISION_LABELS = frozenset({"pod-template-hash", "controller-revision-hash", "pod-template-generation"})
 """Labels that controllers put on a revision's pods; in a workload's own template they would pin the revision."""
+
+
+_CRASH_LOOP_SECONDS = 900.0
+"""The kubelet restarts a container every five minutes at the least."""
 
 
 class UndoRolloutHandler:
@@ -101,6 +105,9 @@ def _revision_exists(action: UndoRollout, snapshot: Snapshot) -> Check:
 
 def _revision_ready(action: UndoRollout, snapshot: Snapshot) -> Check:
     revision = _revision(action, snapshot)
+    if revision is not None and revision.served_until is not None:
+        told = f"the pods of revision {action.to_revision} were well until {revision.served_until:%H:%M:%S} UTC"
+        return Check(name="revision_ready", passed=True, detail=told)
     ready = revision.ready if revision else 0
     return Check(
         name="revision_ready", passed=ready > 0, detail=f"revision {action.to_revision} has {ready} ready pods"
@@ -110,9 +117,17 @@ def _revision_ready(action: UndoRollout, snapshot: Snapshot) -> Check:
 def _current_broken(snapshot: Snapshot) -> Check:
     current = next((r for r in snapshot.revisions if r.current), None)
     desired = snapshot.workload.desired if snapshot.workload else 0
-    ready = current.ready if current else 0
+    restless = sum(pod.ready and _ended_lately(pod, snapshot.taken_at) for pod in snapshot.current_pods)
+    ready = current.ready - restless if current else 0
     return Check(
         name="current_revision_broken",
         passed=current is not None and ready < desired,
-        detail=f"the current revision has {ready} of {desired} pods ready",
+        detail=f"the current revision has {ready} of {desired} pods ready"
+        + (f", and {restless} that were restarted a moment ago" if restless else ""),
     )
+
+
+def _ended_lately(pod: Pod, now: datetime) -> bool:
+    """In a crash loop the pod is ready whenever the program runs; that is no proof that it serves."""
+    ends = (status.last_terminated.finished_at for status in pod.statuses if status.last_terminated is not None)
+    return any(end is not None and (now - end).total_seconds() < _CRASH_LOOP_SECONDS for end in ends)

@@ -73,6 +73,12 @@ def requested(spec: Mapping[str, Any], amount: str) -> Fraction:
     return total
 
 
+def _extended(spec: Mapping[str, Any]) -> list[str]:
+    """Resources of device plugins, such as `nvidia.com/gpu`: a node that does not name one has none of it."""
+    asked = ((container.get("resources") or {}).get("requests") or {} for container in spec.get("containers") or ())
+    return sorted({amount for requests in asked for amount in requests if "/" in amount})
+
+
 def obstacle(pod: Object, node: Object, there: Sequence[Object]) -> str:
     """Why the pod cannot go to the node, in the scheduler's words, `CROWDED` put first; empty when it can."""
     taint = untolerated(pod["spec"].get("tolerations") or (), node)
@@ -83,11 +89,11 @@ def obstacle(pod: Object, node: Object, there: Sequence[Object]) -> str:
     if not selects(pod["spec"], node):
         return "node(s) didn't match Pod's node affinity/selector"
     allocatable = (node.get("status") or {}).get("allocatable") or {}
-    for amount in ("cpu", "memory"):
+    for amount in ("cpu", "memory", *_extended(pod["spec"])):
         used = sum((requested(other["spec"], amount) for other in there), Fraction(0))
-        wanted = requested(pod["spec"], amount)
-        if amount in allocatable and wanted and used + wanted > parse_quantity(allocatable[amount]):
-            mark = CROWDED if wanted <= parse_quantity(allocatable[amount]) else ""
+        wanted, room = requested(pod["spec"], amount), parse_quantity(allocatable.get(amount, "0"))
+        if (amount in allocatable or "/" in amount) and wanted and used + wanted > room:
+            mark = CROWDED if wanted <= room else ""
             return f"{mark}Insufficient {amount}"
     if "pods" in allocatable and len(there) >= parse_quantity(allocatable["pods"]):
         return f"{CROWDED}Too many pods"

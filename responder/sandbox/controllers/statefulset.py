@@ -30,7 +30,8 @@ def reconcile(registry: Registry, key: Key) -> float | None:
     owner = registry.store.get(_STATEFUL_SET, *key)
     if owner is None or owner["metadata"].get("deletionTimestamp"):
         return None
-    update, _ = revision_for(registry, owner)
+    hash_, _ = revision_for(registry, owner)
+    update = f"{owner['metadata']['name']}-{hash_}"  # the label of a StatefulSet's pod is the revision's whole name
     pods = {ordinal(pod): pod for pod in owned_pods(registry.store, owner)}
     _step(registry, owner, pods, update)
     pods = {ordinal(pod): pod for pod in owned_pods(registry.store, owner)}
@@ -117,17 +118,17 @@ def _status(owner: Object, pods: Mapping[int, Object], update: str) -> Object:
     present = [pod for pod in pods.values() if not pod["metadata"].get("deletionTimestamp")]
     ready = sum(is_ready(pod) for pod in present)
     updated = sum(pod["metadata"]["labels"].get(REVISION_LABEL) == update for pod in present)
-    current = before.get("currentRevision") or f"{owner['metadata']['name']}-{update}"
+    current = before.get("currentRevision") or update
     if updated == ready == len(present) == owner["spec"]["replicas"]:
-        current = f"{owner['metadata']['name']}-{update}"
-    of_current = sum(current.endswith(pod["metadata"]["labels"].get(REVISION_LABEL, "-")) for pod in present)
+        current = update
+    of_current = sum(pod["metadata"]["labels"].get(REVISION_LABEL) == current for pod in present)
     counts = {"readyReplicas": ready, "updatedReplicas": updated, "currentReplicas": of_current}
     return {
         "observedGeneration": owner["metadata"]["generation"],
         "replicas": len(present),
         "availableReplicas": ready,
         "currentRevision": current,
-        "updateRevision": f"{owner['metadata']['name']}-{update}",
+        "updateRevision": update,
         "collisionCount": 0,
         **{key: value for key, value in counts.items() if value},
     }
