@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from rig.faultproxy import Asked, FaultProxy, Forward, Reply, fault_proxy
+from rig.faultproxy import Asked, FaultProxy, Forward, Reply, fault_proxy, passes
 from rig.served import Served, until
 from rig.world import World, Write
 
@@ -28,29 +28,22 @@ FIXABLE, HOPELESS = "nignx:1.27", "nignx:1.3"
 """Mended, the first can be pulled; the second cannot, and is taken back."""
 
 APPLY_SCHEDULES = (
-    ("before_intent",),
     ("before_intent", "before_intent"),
-    ("after_intent",),
     ("after_intent", "after_intent"),
     ("after_intent", "recovery.before_outcome"),
-    ("after_write",),
     ("after_write", "recovery.before_outcome", "recovery.before_outcome"),
-    ("after_write", "recovery.after_outcome"),
-    ("before_outcome",),
-    ("before_outcome", "recovery.before_outcome"),
+    ("before_outcome", "recovery.after_outcome"),
     ("after_outcome",),
 )
 """Where the process dies at its first start, its second and so on. The start after these lives."""
 
 ROLLBACK_SCHEDULES = (
     ("rollback.before_intent", "rollback.before_intent"),
-    ("rollback.after_intent",),
-    ("rollback.after_intent", "rollback.after_intent"),
     ("rollback.after_intent", "recovery.after_outcome"),
     ("rollback.after_write", "recovery.before_outcome"),
-    ("rollback.before_outcome", "recovery.after_outcome"),
+    ("rollback.before_outcome",),
     ("rollback.after_outcome",),
-    ("after_write", "rollback.after_write"),
+    ("after_write", "rollback.after_intent"),
 )
 
 
@@ -227,10 +220,6 @@ async def test_reads_answered_with_503_are_repeated_and_then_the_step_is_put_off
     await until(lambda: "step put off" in served.log, "the step was not put off")
     assert max(busy.values()) > 1
     assert proxy.writes == []
-
-    async def passes(_: Asked, forward: Forward) -> Reply | None:
-        return await forward()
-
     proxy.on = passes
     detail = await served.incident("web")
     assert detail.incident.outcome is Outcome.FIXED, detail.incident.summary

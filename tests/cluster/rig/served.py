@@ -12,14 +12,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
-from rig.world import DEADLINE, World
-
 from responder.domain.audit import AuditHead, AuditReport
 from responder.fixer.failpoints import VARIABLE
 from responder.store import audit
 from responder.store.chainhead import ChainHead
 from responder.store.connection import Connection
 from responder.store.store import Store
+from rig.world import DEADLINE, World
 
 _LISTENS = "clopus listens on "
 

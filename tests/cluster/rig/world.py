@@ -53,6 +53,8 @@ class Write:
     dry_run: bool
     code: int
     body: Any
+    received: datetime
+    """By the server."""
 
     @property
     def effective(self) -> bool:
@@ -155,6 +157,7 @@ class World:
                 "token_file": str(self.folder / "cluster-token"),
                 "namespaces": [self.namespace],
                 "own_namespace": "clopus",
+                "late_write_seconds": 1.5,
                 **({"ca_file": str(self.ca_file)} if self.ca_file else {}),
             },
             "rules": {"paths": [str(self.folder / "rules")]},
@@ -229,7 +232,15 @@ async def sandbox_world(folder: Path, labels: Mapping[str, str]) -> AsyncIterato
 
         def writes() -> list[Write]:
             return [
-                Write(verb=e.verb, resource=e.resource, name=e.name, dry_run=e.dry_run, code=e.code, body=e.body)
+                Write(
+                    verb=e.verb,
+                    resource=e.resource,
+                    name=e.name,
+                    dry_run=e.dry_run,
+                    code=e.code,
+                    body=e.body,
+                    received=e.received,
+                )
                 for e in sandbox.audit
                 if e.is_write and e.user == "system:serviceaccount:clopus:clopus"
             ]
@@ -271,7 +282,15 @@ async def real_world(control_plane: ControlPlane, folder: Path, labels: Mapping[
 
         def writes() -> list[Write]:
             return [
-                Write(verb=e.verb, resource=e.resource, name=e.name, dry_run=e.dry_run, code=e.code, body=e.request)
+                Write(
+                    verb=e.verb,
+                    resource=e.resource,
+                    name=e.name,
+                    dry_run=e.dry_run,
+                    code=e.code,
+                    body=e.request,
+                    received=datetime.fromisoformat(e.received_at),
+                )
                 for e in control_plane.audit(user=user, mutating=True)
             ]
 

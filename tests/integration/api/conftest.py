@@ -63,9 +63,12 @@ class RecordingPipeline:
     def explain(self, labels: dict[str, str], source: str) -> MatchResult:
         return RuleIndex(self.rule_set).match(labels, source)
 
-    async def set_mode(self, settings: ModeSettings, by: str) -> ModeSettings:
+    def effective_mode(self, rule_mode: Mode, namespace: str) -> Mode:
+        return self.settings.effective(rule_mode, namespace)
+
+    async def set_mode(self, change: Callable[[ModeSettings], ModeSettings], by: str) -> ModeSettings:
         self._called("set_mode", by)
-        self.settings = replace(settings, set_by=by)
+        self.settings = replace(change(self.settings), set_by=by)
         return self.settings
 
     async def approve(self, plan_id: str, digest: str, approver: str) -> object:

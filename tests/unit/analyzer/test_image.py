@@ -196,3 +196,13 @@ def test_nothing_is_proposed_for_the_image_of_a_bare_pod(build):
 )
 def test_references_are_compared_by_what_they_mean(left, right, same):
     assert imagenames.same_image(left, right) is same
+
+
+@pytest.mark.parametrize("where", ["workload", "container"])
+def test_a_private_image_that_is_called_as_what_runs_it_is_no_slip(build, where):
+    name, image = "web" if where == "workload" else "cart", f"reg.io/team/{'web' if where == 'workload' else 'cart'}:1"
+    near = "reg.io/team/wed:1" if where == "workload" else "reg.io/team/card:1"
+    status = build.waiting("ImagePullBackOff", DENIED.format(image), name if where == "container" else "web")
+    container = build.container(status.name, image=image)
+    found = build.diagnose(build.broken(status, container=container, healthy=[near]))
+    assert found.proposals == ()

@@ -63,3 +63,7 @@ def test_quantities_are_read(quantity, size):
 
 def test_quantities_are_written_in_the_family_they_came_in():
     assert quantity_of(3 * 2**29, "1Gi") == "1536Mi"
+
+
+def test_each_step_answers_a_fault_of_its_own(build):
+    assert oom(build, "100Mi").findings[0].fault != oom(build, "200Mi").findings[0].fault

@@ -178,3 +178,15 @@ def test_a_pod_on_a_node_that_is_not_ready_is_the_nodes_fault(build):
     event = build.event("NodeNotReady", "Node is not ready")
     found = build.diagnose(build.snapshot(pod, events=(event,)))
     assert (found.findings[0].signature, found.proposals) == ("node.not_ready", ())
+
+
+def test_a_crash_goes_back_to_a_revision_that_served_until_the_rollout_replaced_it(build):
+    snapshot = build.broken(
+        build.crashing(), before=build.container(image="nginx:1.26"), before_ready=0, logs=("ValueError: bad",)
+    )
+    assert build.diagnose(snapshot).conclusion is Conclusion.UNFIXABLE
+    current, before = snapshot.revisions
+    served = replace(snapshot, revisions=(current, replace(before, served_until=build.now)))
+    found = build.diagnose(served)
+    assert found.proposals[0].action.to_revision == before.number
+    assert "was well until it was replaced" in found.proposals[0].reason

@@ -292,9 +292,24 @@ def test_an_undo_takes_only_a_revision_that_has_ready_pods(make: Make) -> None:
     assert failed(make, UNDO, revisions=revisions) == {"revision_ready"}
 
 
+def test_an_undo_takes_a_revision_whose_pods_were_well_until_they_were_replaced(make: Make) -> None:
+    before = replace(make.revision(1, ready=0), served_until=make.now)
+    assert failed(make, UNDO, revisions=(make.revision(2, current=True, ready=0), before)) == set()
+
+
 def test_an_undo_is_refused_where_the_current_revision_is_well(make: Make) -> None:
     revisions = (make.revision(2, current=True, ready=2), make.revision(1, ready=2))
     assert failed(make, UNDO, revisions=revisions) == {"current_revision_broken"}
+
+
+def test_a_pod_that_crashed_a_moment_ago_is_not_well_because_it_is_ready_now(make: Make) -> None:
+    revisions = (make.revision(2, current=True, ready=2), make.revision(1, ready=2))
+    ended = Terminated(exit_code=1, finished_at=make.now - timedelta(seconds=90))
+    pods = tuple(
+        replace(pod, statuses=tuple(replace(status, restarts=3, last_terminated=ended) for status in pod.statuses))
+        for pod in (make.pod("web-1"), make.pod("web-2"))
+    )
+    assert failed(make, UNDO, revisions=revisions, pods=pods) == set()
 
 
 def test_an_undo_leaves_the_marks_of_the_revision_behind(make: Make) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from responder.domain.action import DeletePod
+from responder.domain.action import DeletePod, SetResources
 from responder.domain.execution import Baseline, Verdict, VerdictKind
 from responder.domain.investigation import Unchecked
 from responder.domain.manifest import FieldOwner
@@ -451,3 +451,32 @@ def test_passed_is_never_said_without_every_positive_sign(
     assert history
     assert history[-1].verdict.healthy
     assert elapsed >= 2 * POLICY.settle_seconds
+
+
+@pytest.mark.parametrize(
+    ("has_next", "kind"),
+    [pytest.param(True, K.PROGRESSED, id="one more step"), pytest.param(False, K.FAILED, id="no further step")],
+)
+def test_a_raise_that_was_too_little_is_a_step_as_long_as_there_is_a_next(
+    make: Any, has_next: bool, kind: VerdictKind
+) -> None:
+    action = SetResources(target=make.target, container="web", memory_limit="128Mi")
+    plan = replace(make.plan(), action=action, finding="memory.oom_killed:64Mi")
+    found = verdict(
+        make,
+        ill(make, waiting="CrashLoopBackOff"),
+        65,
+        plan=plan,
+        execution=make.execution(plan, baseline=Baseline(ready=0, desired=2, restarts=3)),
+        findings=(make.finding("memory.oom_killed", about="128Mi"),),
+        has_next=has_next,
+        answered=frozenset({"memory.oom_killed:64Mi"}),
+    )
+    assert found.kind is kind
+
+
+def test_a_rollout_that_an_old_pod_blocks_shows_its_next_fault_without_a_new_pod(make: Any) -> None:
+    snapshot = well(make, pods=(make.pod("web-0", hash="h1", waiting="ImagePullBackOff"),), status__readyReplicas=0)
+    given_ = {"findings": (make.finding("rollout.blocked_by_old_pod", container=""),), "has_next": True}
+    execution = make.execution(make.plan(), baseline=Baseline(ready=0, desired=2, restarts=0))
+    assert verdict(make, snapshot, 65, execution=execution, **given_).kind is K.PROGRESSED

@@ -211,6 +211,12 @@ async def test_a_deleted_namespace_goes_with_all_it_holds(cluster, cluster_api, 
             "0/1 nodes are available: 1 Insufficient cpu. "
             "preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.",
         ),
+        (
+            {},
+            {"containers": [{"name": "c", "image": "x", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]},
+            "0/1 nodes are available: 1 Insufficient nvidia.com/gpu. "
+            "preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.",
+        ),
     ],
 )
 async def test_a_pod_that_fits_nowhere_says_why(cluster, cluster_api, eventually, pod, node, spec, message):
@@ -278,6 +284,9 @@ async def test_a_stateful_set_starts_and_updates_in_order(cluster, cluster_api, 
     await eventually(cluster.store, lambda: images(cluster) == ["nginx:1.27", "nginx:2"])
     updated = {p["metadata"]["name"]: p["spec"]["containers"][0]["image"] for p in pods(cluster)}
     assert updated == {"web-0": "nginx:1.27", "web-1": "nginx:2"}
+    status = (await cluster_api.get(f"{path}/web")).body["status"]
+    carried = [p["metadata"]["labels"]["controller-revision-hash"] for p in pods(cluster)]
+    assert sorted(carried) == sorted([status["currentRevision"], status["updateRevision"]])
 
 
 async def test_a_daemon_set_has_one_pod_on_each_node(cluster, cluster_api, eventually, deployment):
