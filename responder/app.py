@@ -127,7 +127,7 @@ class Responder:
         return f"http://127.0.0.1:{self.port}"
 
     async def stop(self) -> None:
-        """Not ready first, and 503 to senders; steps in flight end or are left to recovery; the store is closed last."""
+        """Not ready first, and 503 to senders; steps in flight end or are left to recovery; the store closes last."""
         self._stopping = True
         self._stop_watching.set()
         try:

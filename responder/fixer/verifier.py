@@ -1,8 +1,8 @@
 """Did an applied change help? Pure: one look, what the earlier looks saw, and the time since the write.
 
 Only positive signs count, and only when they hold: missing data, an unanswered read, time over are `unknown`, which is
-not passed. A change that someone took back is not judged by its effect. An undo is judged by whether the object is as it
-was and serves as it did. What a verdict means for the incident is the pipeline's decision.
+not passed. A change that someone took back is not judged by its effect. An undo is judged by whether the object is as
+it was and serves as it did. What a verdict means for the incident is the pipeline's decision.
 """
 
 from __future__ import annotations

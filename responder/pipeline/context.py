@@ -163,3 +163,19 @@ def moved(
         summary=incident.summary if summary is None else summary,
         **changes,  # type: ignore[arg-type]
     )
+
+
+async def escalate(
+    ctx: Context,
+    incident: Incident,
+    outcome: Outcome,
+    summary: str,
+    *,
+    event: str,
+    detail: Mapping[str, Json] | None = None,
+    also: tuple[Callable[[Connection], object], ...] = (),
+) -> float | None:
+    """Hand the incident to a human and commit; there is no next step."""
+    ended = moved(incident, Move.ESCALATE, outcome=outcome, summary=summary)
+    await commit(ctx, Step(incident=ended, event=event, detail=detail or {}, also=also))
+    return None

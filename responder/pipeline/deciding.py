@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import takewhile
@@ -33,7 +32,7 @@ from responder.domain.snapshot import Snapshot
 from responder.fixer.approval import approve
 from responder.fixer.guard import judge
 from responder.fixer.planner import make_plan
-from responder.pipeline.context import DEFAULT_RULE, Context, Step, commit, moved
+from responder.pipeline.context import DEFAULT_RULE, Context, Step, commit, escalate, moved
 from responder.pipeline.intake import SOURCE_LABEL
 from responder.pipeline.policy import effective_mode, open_breakers, policy_facts
 from responder.rules.matcher import MatchResult
@@ -81,10 +80,10 @@ async def investigate_step(ctx: Context, incident: Incident) -> float | None:
     )
     if incident.root is None:
         summary = f"{incident.key}: the alert names no object to look at"
-        return await _escalate(ctx, incident, Outcome.REPORTED, summary, event="reported", also=(decision,))
+        return await escalate(ctx, incident, Outcome.REPORTED, summary, event="reported", also=(decision,))
     snapshot = await _look(ctx, incident.root, rule.deadline_seconds)
     if isinstance(snapshot, str):
-        return await _escalate(ctx, incident, Outcome.REPORTED, snapshot, event="reported", also=(decision,))
+        return await escalate(ctx, incident, Outcome.REPORTED, snapshot, event="reported", also=(decision,))
     incident = replace(incident, root=snapshot.root)
     investigation = await _investigate(ctx, incident, rule, snapshot)
     case = _Case(rule=rule, mode=mode, snapshot=snapshot, investigation=investigation, decision=decision)
@@ -213,7 +212,7 @@ class _Refusal:
 async def _propose(ctx: Context, incident: Incident, case: _Case) -> float | None:
     limit = await _limits(ctx, incident)
     if limit:
-        return await _escalate(ctx, incident, Outcome.REFUSED, limit, event="plan_refused")
+        return await escalate(ctx, incident, Outcome.REFUSED, limit, event="plan_refused")
     if not incident.attempts and not await ctx.store.read(lambda con: alerts.firing_count(con, incident.id)):
         # Between two changes of one incident the alerts of pods that were replaced may well be quiet: that is no end.
         over = moved(incident, Move.RESOLVE, outcome=Outcome.ALERT_RESOLVED)
@@ -227,7 +226,7 @@ async def _choose(ctx: Context, incident: Incident, case: _Case) -> float | None
     rule, snapshot, investigation = case.rule, case.snapshot, case.investigation
     mode = effective_mode(ctx, rule, incident.namespace).lowered_to(case.mode)
     if mode is Mode.REPORT:
-        return await _escalate(ctx, incident, Outcome.REPORTED, incident.summary, event="reported")
+        return await escalate(ctx, incident, Outcome.REPORTED, incident.summary, event="reported")
     tried = await _tried(ctx, incident)
     burnt = await _burnt(ctx, incident)
     facts = await policy_facts(ctx, incident, snapshot.root, rule)
@@ -373,18 +372,4 @@ async def _refused(ctx: Context, incident: Incident, refusals: list[_Refusal], *
     }
     told = moved(incident, Move.ESCALATE, outcome=Outcome.REFUSED, summary=f"{incident.summary} (no plan: {reasons})")
     await commit(ctx, Step(incident=told, event="plan_refused", detail=detail))
-    return None
-
-
-async def _escalate(
-    ctx: Context,
-    incident: Incident,
-    outcome: Outcome,
-    summary: str,
-    *,
-    event: str,
-    also: tuple[Callable[[Connection], object], ...] = (),
-) -> float | None:
-    ended = moved(incident, Move.ESCALATE, outcome=outcome, summary=summary)
-    await commit(ctx, Step(incident=ended, event=event, also=also))
     return None

@@ -16,8 +16,9 @@ from responder.domain.manifest import Json
 from responder.domain.mode import ModeSettings
 from responder.domain.plan import Approval, Plan, PlanState
 from responder.fixer.approval import approve as approval_for
-from responder.pipeline.applying import ROLLBACK_APPROVAL, in_force
 from responder.pipeline.context import Context, moved, replace_times
+from responder.pipeline.looks import in_force
+from responder.pipeline.undoing import ROLLBACK_APPROVAL
 from responder.store import audit, executions, incidents, modes, plans
 from responder.store.store import Connection
 

@@ -13,10 +13,12 @@ from responder.domain.incident import Event as Move
 from responder.domain.incident import Incident, Outcome, State
 from responder.domain.plan import Plan, PlanState
 from responder.fixer.approval import require_approval
-from responder.pipeline.applying import apply_step, rollback_step, verify_step
+from responder.pipeline.applying import apply_step
 from responder.pipeline.context import Context, Step, commit, moved
 from responder.pipeline.deciding import investigate_step
 from responder.pipeline.notifying import notify
+from responder.pipeline.undoing import rollback_step
+from responder.pipeline.verifying import verify_step
 from responder.store import incidents, plans, silences
 from responder.telemetry import get_logger
 

@@ -48,6 +48,7 @@ _WARMING = Pattern(
 _UP = Pattern(
     r"(?i)\b(?:listening|serving|ready to accept|accepting connections|server is up|started in|startup complete)"
 )
+_SHORTEST_PATIENCE = 60
 _LONGEST_DELAY = 300
 
 
@@ -232,9 +233,14 @@ def _too_early(case: Case, one: _Failing) -> Claim | None:
         return _build(case, one, "probe.too_early", f"{what}; {why}", 0.85, remedy)
     if not _was_starting(case, one):
         return None
-    delay = min(max(30, 3 * given), _LONGEST_DELAY)
+    wanted = min(max(_SHORTEST_PATIENCE, 4 * given), _LONGEST_DELAY)
     why = "its log ends while it still starts, without an error"
-    remedy = _remedy(case, one, f"{why}; a longer first delay lets it", (), initial_delay_seconds=delay)
+    if one.probe.kind is ProbeKind.STARTUP:  # more tries cost a quick start nothing, a delay would
+        patience = max(wanted, 2 * given) - one.probe.initial_delay_seconds
+        tries = -(-patience // max(one.probe.period_seconds, 1))
+        remedy = _remedy(case, one, f"{why}; more tries let it", (), failure_threshold=tries)
+    else:
+        remedy = _remedy(case, one, f"{why}; a longer first delay lets it", (), initial_delay_seconds=wanted)
     return _build(case, one, "probe.too_early", f"{what}: {why}", 0.65, remedy)
 
 
