@@ -246,7 +246,8 @@ def _tell_investigation(detail: IncidentDetail) -> None:
         _say("finding", f"{finding.confidence:.0%} {finding.cause} [{', '.join(finding.evidence)}]")
     for fact in run.ruled_out[:4]:
         _say("ruled out", f"{fact.hypothesis}: {fact.because}")
-    _say("verdict", f"{run.conclusion}: {run.summary}")
+    named = run.summary.startswith(run.conclusion.value)
+    _say("verdict", run.summary if named else f"{run.conclusion.value.replace('_', ' ')}: {run.summary}")
 
 
 def _tell_plan(detail: IncidentDetail) -> None:
@@ -308,6 +309,7 @@ async def _wait(responder: Responder, folder: Path) -> None:
         f"\nIt goes on running. In another terminal:\n\n"
         f"  export CLOPUS_URL={responder.url}\n"
         f"  export CLOPUS_TOKEN_FILE={folder / 'token'}\n"
+        f"  {command} console\n"
         f"  {command} incidents\n"
         f"  {command} show ID\n"
         f'  curl -H "Authorization: Bearer $(cat $CLOPUS_TOKEN_FILE)" \\\n'

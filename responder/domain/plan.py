@@ -49,7 +49,7 @@ class Change:
     resource_version: str
     """Version the patch was computed from; writing to any other version raises `PlanStale`."""
     base_hash: str
-    """`manifest.base_hash` of the object: all but status and bookkeeping. Moves exactly when someone changes it."""
+    """`manifest.base_hash` of the object: all but status, replicas and bookkeeping. Moves when someone changes it."""
     patch: tuple[PatchOp, ...] = ()
     inverse: tuple[PatchOp, ...] = ()
     """Restores the touched fields. Empty means irreversible, and needs a human approval."""
@@ -124,7 +124,7 @@ def plan_digest(*, action: Mapping[str, Json], changes: tuple[Change, ...], diff
 
     `action` is the wire form. The `resource_version` stays out on purpose: a Deployment whose pods crash gets a new
     one at every status report, and no human could ever approve in time; `base_hash` moves exactly when anything but the
-    status changes.
+    status and the number of replicas changes.
     """
     material = {
         "action": action,

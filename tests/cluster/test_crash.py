@@ -69,6 +69,7 @@ def deployment(image: str) -> str:
 @pytest.fixture
 async def served(world: World) -> AsyncIterator[Served]:
     process = Served.over(world)
+    process.sections["cluster"] = {"late_write_seconds": 3}
     yield process
     await process.stop()
 
@@ -134,6 +135,32 @@ async def test_sigterm_in_the_middle_of_the_write(served: Served, proxy: FaultPr
     detail = await served.incident("web")
     assert detail.incident.outcome is Outcome.FIXED, detail.incident.summary
     assert len(proxy.writes) == 1
+    await ends_well(served)
+
+
+@pytest.mark.inv(12, 13)
+async def test_a_write_that_the_server_makes_after_the_process_died(served: Served, proxy: FaultProxy) -> None:
+    """It waits in the server, behind an admission webhook say, while the next process already looks for its outcome."""
+    sent, release = asyncio.Event(), asyncio.Event()
+
+    async def hold_first(asked: Asked, forward: Forward) -> Reply | None:
+        if asked.is_write and not release.is_set():
+            sent.set()
+            await release.wait()
+        return await forward()
+
+    proxy.on = hold_first
+    served.sections["cluster"] = {"late_write_seconds": 60}
+    await broken(served, FIXABLE, rules())
+    async with asyncio.timeout(GRACE_SECONDS):
+        await sent.wait()
+    await served.kill()
+    await served.serve(rules())
+    await until(lambda: "execution was left open" in served.log, "nobody looked for the outcome")
+    release.set()
+    detail = await served.incident("web")
+    assert detail.incident.outcome is Outcome.FIXED, detail.incident.summary
+    assert len(served.effective_writes()) == 1
     await ends_well(served)
 
 

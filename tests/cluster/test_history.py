@@ -91,7 +91,7 @@ class Storm:
     async def rage(self) -> None:
         ends = time.monotonic() + STORM_SECONDS
         cuts = sorted(self.dice.uniform(0.15, 0.85) * STORM_SECONDS for _ in range(POWER_CUTS))
-        async with asyncio.TaskGroup() as group:
+        async with asyncio.timeout(STORM_SECONDS + SETTLE_SECONDS), asyncio.TaskGroup() as group:
             for peer in ("a", "b"):
                 group.create_task(self._send(random.Random(f"{SEED}{peer}")))
             for name in TOKENS:
@@ -215,6 +215,7 @@ def _sender(as_type: type, method: str, path: str, body: dict[str, Any]) -> Call
 async def _run(folder: Path) -> History:
     async with sandbox_world(folder, {}) as world:
         served = Served.over(world)
+        served.sections["cluster"] = {"late_write_seconds": 3}  # nothing holds a write back here
         try:
             for name, image in WORKLOADS.items():
                 await served.deploy(_deployment(name, image))

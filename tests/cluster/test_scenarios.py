@@ -3,14 +3,18 @@
 `scenarios/*.yaml` holds the cases. Each runs in a namespace of its own under a rule that allows every action, so that
 what is not written is held back by judgement and not by policy. Keys of a case:
 
-- `first`: what is there and well before anything breaks; `then`: what is created or applied over it;
-  `gone`: what is deleted after that, as Kind/name.
+- `labels`: of the namespace.
+- `first`: what is there and well before anything breaks, for `aged` seconds where that matters; `then`: what is created
+  or applied over it; `gone`: what is deleted after that, as Kind/name.
 - `until`: what must be seen before the alert is sent, as a function of this module and its argument.
-- `alerts`: name and labels; `{pod}` is a pod of `app: web` as `until` left it.
-- `expect`: outcome, kinds of all plans, effective writes, phrases of the summary, fields of the object afterwards.
+- `alerts`: name and labels (without any: `deployment: web`); `{pod}` is the newest pod of `app: web` as `until` left
+  it, `{other}` the one at `number`.
+- `expect`: outcome (or `waits`, for an approval), kinds of all plans, effective writes, phrases of the summary, fields
+  of the object afterwards. The incident is on Deployment/web unless `key` says otherwise; `incidents` are further ones.
 - `real: true`: also on a real control plane.
 
-A workload is written short: kind, name, `container` (or `containers`, `init`), `pod` for the rest of the pod's spec.
+A workload is written short: kind, name, `container` (or `containers`, `init`), `pod` for the rest of the pod's spec,
+`notes` for its annotations, `spec` for the rest of the workload's; `manager` applies it, `unwell` does not wait for it.
 """
 
 from __future__ import annotations
@@ -65,8 +69,6 @@ class Scenario:
     alerts: tuple[Any, ...] = ()
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Of the namespace."""
-    rules: str = ""
-    """More lines of the rule."""
     real: bool = False
 
 
@@ -141,7 +143,7 @@ async def judged(world: World, scenario: Scenario) -> Judged:
         await world.api.expect("DELETE", object_path(ObjectRef(kind=kind, namespace=world.namespace, name=name)))
     for condition, argument in scenario.until.items():
         await CONDITIONS[condition](world, argument)
-    await world.start(RULES + scenario.rules)
+    await world.start(RULES)
     await world.post(*[alert(world, raw, await pods(world)) for raw in scenario.alerts])
     if marker(world) in keys_of(world, scenario):
         await world.post(world.alert("Marker", service="marker"))
@@ -369,6 +371,7 @@ CONDITIONS: Mapping[str, Callable[[World, Any], Awaitable[None]]] = {
 STATES = {"fixed": State.RESOLVED, "recovered": State.RESOLVED, "waits": State.AWAITING_APPROVAL}
 
 
+@pytest.mark.timeout(300)  # on a real control plane a case waits for its turn
 @pytest.mark.parametrize("case", scenarios())
 async def test_scenario(case: tuple[Scenario, str], runs: Mapping[tuple[str, str], asyncio.Task[Judged]]) -> None:
     scenario, where = case

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from responder.cluster.kubernetes import KubernetesCluster
 from responder.domain.action import Action, AddScratchVolume, DeletePod, RestartRollout, SetImage, SetResources
 from responder.domain.errors import (
     ApprovalMismatch,
+    ClusterUnavailable,
+    Forbidden,
     PlanInvalid,
     PlanStale,
     PolicyViolation,
@@ -38,6 +40,7 @@ from responder.fixer import executor
 from responder.fixer.approval import approve
 from responder.fixer.failpoints import STAGES
 from responder.fixer.planner import make_plan
+from responder.fixer.recovery import recover
 from responder.sandbox import Sandbox
 from responder.store import audit, executions, plans
 from responder.store.store import Store
@@ -82,6 +85,10 @@ class Proxy:
     rewrite_dry_run: bool = False
     before_write: Hook = nothing
     before_dry_run: Hook = nothing
+    before_read: Hook = nothing
+    refuse: dict[str, int] = field(default_factory=dict)
+    """Path of a read -> status."""
+    dry_runs: int = 0
     writes: list[tuple[str, Any]] = field(default_factory=list)
     """Query and body of each write that is no dry run."""
 
@@ -89,7 +96,12 @@ class Proxy:
         body = await request.read()
         dry_run = "dryRun" in request.query
         write = request.method in ("PATCH", "POST") and not dry_run
+        if request.method == "GET":
+            await self.before_read()
+            if status := self.refuse.get(request.path):
+                return web.json_response({"kind": "Status"}, status=status)
         if dry_run:
+            self.dry_runs += 1
             await self.before_dry_run()
         if write:
             self.writes.append((request.query_string, json.loads(body)))
@@ -162,7 +174,10 @@ class Rig:
         await self.store.write(lambda con: plans.add_approval(con, approval))
         return await self.store.read(lambda con: plans.get(con, plan.id))
 
-    async def execute(self, plan: Plan, *, may_write: Callable[[], None] = brakes_off) -> Execution:
+    async def execute(
+        self, plan: Plan, *, may_write: Callable[[], None] = brakes_off, late_write_seconds: float = 0.0
+    ) -> Execution:
+        """With the time of late writes over at once, unless a test is about it."""
         return await executor.execute(
             self.cluster,
             self.store,
@@ -172,6 +187,7 @@ class Rig:
             now=self.now,
             mint=self.mint,
             may_write=may_write,
+            late_write_seconds=late_write_seconds,
         )
 
     async def roll_back(self, plan: Plan, execution: Execution) -> Execution:
@@ -184,7 +200,11 @@ class Rig:
             now=self.now,
             mint=self.mint,
             may_write=brakes_off,
+            late_write_seconds=0.0,
         )
+
+    async def recover(self, execution: Execution, *, late_write_seconds: float = 0.0) -> Execution:
+        return await recover(self.cluster, execution, now=self.now(), late_write_seconds=late_write_seconds)
 
     async def someone_patches(self, body: Any, *, manager: str = "kubectl-edit", path: str = PATH) -> None:
         headers = {
@@ -312,16 +332,65 @@ async def test_a_status_report_does_not_void_the_approval(rig: Rig) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        {"spec": {"replicas": 3}},
+        {"spec": {"minReadySeconds": 5}},
         {"metadata": {"labels": {"team": "x"}}},
-        {"metadata": {"annotations": {"clopus.dev/ignore": "true"}}},
+        {"metadata": {"annotations": {"team": "x"}}},
     ],
-    ids=["spec", "label", "opt-out"],
+    ids=["spec", "label", "annotation"],
 )
 async def test_any_drift_of_the_object_voids_the_approval(rig: Rig, body: Any) -> None:
     plan = await rig.approved()
     await rig.someone_patches(body, manager="argocd-controller")
     with pytest.raises(PlanStale, match="argocd-controller"):
+        await rig.execute(plan)
+    assert await rig.recorded(plan) == ()
+    assert rig.proxy.writes == []
+
+
+@pytest.mark.inv(24)
+async def test_an_autoscaler_that_moves_the_replicas_voids_no_approval(rig: Rig) -> None:
+    plan = await rig.approved()
+    await rig.someone_patches({"spec": {"replicas": 3}}, manager="horizontal-pod-autoscaler")
+    done = await rig.execute(plan)
+    assert done.outcome is ExecutionOutcome.APPLIED
+    await rig.someone_patches({"spec": {"replicas": 4}}, manager="horizontal-pod-autoscaler")
+    assert (await rig.roll_back(plan, done)).outcome is ExecutionOutcome.APPLIED
+    live = await rig.live()
+    assert (image(live), dig(live.body, "spec", "replicas")) == ("registry.example/shop/web:9.9", 4)
+
+
+OPT_OUT = {"metadata": {"annotations": {"clopus.dev/ignore": "true"}}}
+NAMESPACE_PATH = "/api/v1/namespaces/shop"
+
+
+@pytest.mark.inv(26)
+@pytest.mark.parametrize("path", [PATH, NAMESPACE_PATH], ids=["object", "namespace"])
+async def test_an_opt_out_after_the_approval_stops_the_write(rig: Rig, path: str) -> None:
+    plan = await rig.approved()
+    await rig.someone_patches(OPT_OUT, path=path)
+    with pytest.raises(PolicyViolation, match=r"clopus\.dev/ignore"):
+        await rig.execute(plan)
+    assert await rig.recorded(plan) == ()
+    assert rig.proxy.writes == []
+
+
+@pytest.mark.inv(26)
+@pytest.mark.parametrize("path", [PATH, NAMESPACE_PATH], ids=["object", "namespace"])
+async def test_an_opt_out_after_the_change_stops_its_undo(rig: Rig, path: str) -> None:
+    plan = await rig.approved()
+    done = await rig.execute(plan)
+    await rig.someone_patches(OPT_OUT, path=path)
+    with pytest.raises(PolicyViolation, match=r"clopus\.dev/ignore"):
+        await rig.roll_back(plan, done)
+    assert len(rig.proxy.writes) == 1
+
+
+@pytest.mark.inv(26)
+@pytest.mark.parametrize(("status", "error"), [(403, Forbidden), (503, ClusterUnavailable)])
+async def test_a_namespace_that_cannot_be_read_stops_the_write(rig: Rig, status: int, error: type[Exception]) -> None:
+    plan = await rig.approved()
+    rig.proxy.refuse[NAMESPACE_PATH] = status
+    with pytest.raises(error):
         await rig.execute(plan)
     assert await rig.recorded(plan) == ()
     assert rig.proxy.writes == []
@@ -347,9 +416,10 @@ async def test_a_version_that_moves_right_before_the_write_stops_it(rig: Rig) ->
     assert image(await rig.live()) == "registry.example/shop/web:9.9"
 
 
-@pytest.mark.inv(31)
-async def test_the_kill_switch_stops_before_the_intent(rig: Rig) -> None:
+@pytest.mark.inv(31, 32)
+async def test_brakes_that_are_on_stop_even_the_dry_run(rig: Rig) -> None:
     plan = await rig.approved()
+    dry_runs = rig.proxy.dry_runs
 
     def on() -> None:
         raise PolicyViolation("the kill switch is on")
@@ -357,20 +427,44 @@ async def test_the_kill_switch_stops_before_the_intent(rig: Rig) -> None:
     with pytest.raises(PolicyViolation):
         await rig.execute(plan, may_write=on)
     assert await rig.recorded(plan) == ()
+    assert (rig.proxy.writes, rig.proxy.dry_runs) == ([], dry_runs)
+
+
+@pytest.mark.inv(31)
+async def test_the_kill_switch_stops_before_the_intent(rig: Rig) -> None:
+    plan = await rig.approved()
+    pulled: list[bool] = []
+
+    async def pull() -> None:
+        pulled.append(True)
+
+    def gate() -> None:
+        if pulled:
+            raise PolicyViolation("the kill switch is on")
+
+    rig.proxy.before_dry_run = pull
+    with pytest.raises(PolicyViolation):
+        await rig.execute(plan, may_write=gate)
+    assert await rig.recorded(plan) == ()
     assert rig.proxy.writes == []
 
 
 @pytest.mark.inv(31)
-async def test_the_kill_switch_stops_between_intent_and_write(rig: Rig) -> None:
+async def test_the_kill_switch_stops_a_write_that_waits_for_its_last_read(rig: Rig) -> None:
     plan = await rig.approved()
-    asked = count(1)
+    pulled: list[bool] = []
 
-    def on_by_then() -> None:
-        if next(asked) > 1:
+    async def pull_once_the_intent_stands() -> None:
+        if await rig.recorded(plan):
+            pulled.append(True)
+
+    def gate() -> None:
+        if pulled:
             raise PolicyViolation("the kill switch is on")
 
+    rig.proxy.before_read = pull_once_the_intent_stands
     with pytest.raises(PolicyViolation):
-        await rig.execute(plan, may_write=on_by_then)
+        await rig.execute(plan, may_write=gate)
     (recorded,) = await rig.recorded(plan)
     assert recorded.outcome is ExecutionOutcome.NOT_APPLIED
     assert rig.proxy.writes == []
@@ -396,11 +490,58 @@ async def test_a_lost_request_is_found_not_applied(rig: Rig) -> None:
     assert len(rig.proxy.writes) == 1
 
 
+@pytest.mark.inv(12, 13)
+async def test_a_write_that_may_still_arrive_stays_open_until_its_time_is_over(rig: Rig) -> None:
+    plan = await rig.approved()
+    rig.proxy.lose_request = True
+    left = await rig.execute(plan, late_write_seconds=60)
+    (recorded,) = await rig.recorded(plan)
+    assert (left.outcome, recorded.outcome) == (ExecutionOutcome.PENDING, ExecutionOutcome.PENDING)
+    for seconds, outcome in ((59.9, ExecutionOutcome.PENDING), (60, ExecutionOutcome.NOT_APPLIED)):
+        at = recorded.intent_at + timedelta(seconds=seconds)
+        found = await executor.settle(rig.cluster, rig.store, recorded, now=lambda at=at: at, late_write_seconds=60)
+        assert found.outcome is outcome
+        (stored,) = await rig.recorded(plan)
+        assert stored.outcome is outcome
+    assert await rig.events() == ["intent", "outcome"]
+
+
+@pytest.mark.inv(12, 13)
+async def test_a_write_that_arrives_late_is_found_applied(rig: Rig) -> None:
+    plan = await rig.approved()
+    rig.proxy.lose_request = True
+    left = await rig.execute(plan, late_write_seconds=60)
+    rig.proxy.lose_request = False
+    await rig.cluster.apply(left.change, execution_id=left.id, dry_run=False)
+    assert (await rig.recover(left, late_write_seconds=60)).outcome is ExecutionOutcome.APPLIED
+
+
+@pytest.mark.inv(12, 13)
+async def test_a_version_that_moved_on_without_our_mark_proves_that_nothing_will_arrive(rig: Rig) -> None:
+    plan = await rig.approved()
+    rig.proxy.lose_request = True
+    rig.proxy.before_write = rig.report_status
+    left = await rig.execute(plan, late_write_seconds=60)
+    assert left.outcome is ExecutionOutcome.NOT_APPLIED
+    rig.proxy.lose_request, rig.proxy.before_write = False, nothing
+    with pytest.raises(PlanStale):
+        await rig.cluster.apply(left.change, execution_id=left.id, dry_run=False)
+
+
+@pytest.mark.inv(13)
+async def test_someone_elses_note_under_a_lost_request_proves_that_nothing_was_written(rig: Rig) -> None:
+    """The generation that our write would have made was never reached."""
+    plan = await rig.approved()
+    rig.proxy.lose_request = True
+    rig.proxy.before_write = lambda: rig.someone_patches({"metadata": {"labels": {"team": "x"}}})
+    assert (await rig.execute(plan, late_write_seconds=60)).outcome is ExecutionOutcome.NOT_APPLIED
+
+
 @pytest.mark.inv(13)
 async def test_someone_elses_change_under_a_lost_request_is_unknown(rig: Rig) -> None:
     plan = await rig.approved()
     rig.proxy.lose_request = True
-    rig.proxy.before_write = lambda: rig.someone_patches({"spec": {"replicas": 3}})
+    rig.proxy.before_write = lambda: rig.someone_patches({"spec": {"minReadySeconds": 5}})
     assert (await rig.execute(plan)).outcome is ExecutionOutcome.UNKNOWN
 
 
@@ -409,7 +550,7 @@ async def test_an_object_that_is_gone_leaves_the_outcome_unknown(rig: Rig) -> No
     plan = await rig.approved()
     done = await rig.execute(plan)
     other = replace(done.change, target=replace(done.change.target, uid="other"))
-    found = await executor.recover(rig.cluster, replace(done, outcome=ExecutionOutcome.PENDING, change=other))
+    found = await rig.recover(replace(done, outcome=ExecutionOutcome.PENDING, change=other))
     assert found.outcome is ExecutionOutcome.UNKNOWN
 
 
@@ -441,8 +582,8 @@ async def test_a_rollback_brings_back_exactly_what_was_there(rig: Rig, kind: str
 async def test_nothing_is_rolled_back_over_someone_elses_change(rig: Rig) -> None:
     plan = await rig.approved()
     done = await rig.execute(plan)
-    await rig.someone_patches({"spec": {"replicas": 3}}, manager="horizontal-pod-autoscaler")
-    with pytest.raises(PlanStale, match="horizontal-pod-autoscaler"):
+    await rig.someone_patches({"spec": {"minReadySeconds": 5}}, manager="argocd-controller")
+    with pytest.raises(PlanStale, match="argocd-controller"):
         await rig.roll_back(plan, done)
     assert len(rig.proxy.writes) == 1
 
@@ -487,6 +628,23 @@ async def test_an_eviction_without_an_answer_is_never_sent_again(
     setattr(rig.proxy, lose, True)
     assert (await rig.execute(plan)).outcome is outcome
     assert len(rig.proxy.writes) == 1
+
+
+@pytest.mark.inv(12, 13)
+@pytest.mark.parametrize(
+    ("moved", "outcome"), [(False, ExecutionOutcome.PENDING), (True, ExecutionOutcome.NOT_APPLIED)]
+)
+async def test_an_eviction_may_arrive_late_only_at_the_version_of_before(
+    rig: Rig, moved: bool, outcome: ExecutionOutcome
+) -> None:
+    pod = await rig.a_pod()
+    plan = await rig.approved(DeletePod(target=pod))
+    rig.proxy.lose_request = True
+    left = await rig.execute(plan, late_write_seconds=60)
+    if moved:
+        path = f"/api/v1/namespaces/shop/pods/{pod.name}"
+        await rig.someone_patches({"metadata": {"labels": {"team": "x"}}}, path=path)
+    assert (await rig.recover(left, late_write_seconds=60)).outcome is outcome
 
 
 async def test_a_change_that_the_server_refuses_makes_no_plan(rig: Rig) -> None:
@@ -534,7 +692,7 @@ async def test_a_crash_at_any_point_ends_in_one_known_outcome(
     if expected is None:
         return
     for _ in range(2):
-        assert (await executor.recover(rig.cluster, left[0])).outcome is expected[1]
+        assert (await rig.recover(left[0])).outcome is expected[1]
 
 
 _WRITTEN = {"after_write", "before_outcome", "after_outcome"}

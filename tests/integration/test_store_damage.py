@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
@@ -19,7 +20,9 @@ import pytest
 
 from responder.domain.audit import AuditHead
 from responder.domain.errors import ConfigError, StoreUnavailable
-from responder.store import audit, migrate
+from responder.domain.mode import ModeSettings
+from responder.domain.rule import Mode
+from responder.store import audit, migrate, modes
 from responder.store.store import Connection, Store
 
 T0 = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
@@ -45,6 +48,27 @@ con = duckdb.connect(sys.argv[1])
 print("held", flush=True)
 sys.stdin.read()
 con.close()
+"""
+_OPEN_AND_DIE = """
+import os, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from responder.store.store import Store
+
+left = int(sys.argv[2])
+
+def counted(call):
+    def instead(*given, **named):
+        global left
+        if left == 0:
+            os._exit(9)
+        left -= 1
+        return call(*given, **named)
+    return instead
+
+os.fsync, os.fdatasync, os.rename = counted(os.fsync), counted(os.fdatasync), counted(os.rename)
+Store.open(sys.argv[1], clock=counted(lambda: datetime(2026, 3, 1, tzinfo=UTC)))
+os._exit(0)
 """
 _ENV = os.environ | {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
 
@@ -208,6 +232,59 @@ def test_log_cut_at_any_place_is_noticed(path: Path, tmp_path: Path) -> None:
             assert store.lost_tail or store.quarantined
 
 
+REASONS_FOR_REPORT_MODE: dict[str, Callable[[Path], object]] = {
+    "log gone": lambda p: wal(p).unlink(),
+    "database and log gone": lambda p: (p.unlink(), wal(p).unlink()),
+    "database damaged": lambda p: p.write_bytes(b""),
+    "database damaged, head gone": lambda p: (p.write_bytes(b""), head(p).unlink()),
+}
+
+
+@pytest.mark.inv(16)
+@pytest.mark.parametrize("damage", REASONS_FOR_REPORT_MODE.values(), ids=REASONS_FOR_REPORT_MODE.keys())
+def test_report_mode_is_stored_with_the_damage(path: Path, damage: Callable[[Path], object]) -> None:
+    damage(path)
+    Store.open(path).close()
+    with Store.open(path) as store:
+        brakes = _brakes(store)
+        assert (store.lost_tail, store.quarantined) == (False, None)
+        assert (brakes.ceiling, brakes.set_by) == (Mode.REPORT, "clopus")
+        assert "database" in brakes.reason
+
+
+@pytest.mark.inv(16)
+def test_report_mode_after_a_lost_tail_leaves_the_kill_switch_pulled(path: Path) -> None:
+    with Store.open(path) as store:
+        _set(store, ModeSettings(kill_switch=True))
+    subprocess.run([sys.executable, "-c", _WRITE_AND_DIE, str(path), "2"], check=True, env=_ENV, timeout=60)
+    wal(path).unlink()
+    with Store.open(path) as store:
+        brakes = _brakes(store)
+        assert (brakes.ceiling, brakes.kill_switch) == (Mode.REPORT, True)
+
+
+@pytest.mark.inv(15, 16)
+@pytest.mark.parametrize("damage", REASONS_FOR_REPORT_MODE.values(), ids=REASONS_FOR_REPORT_MODE.keys())
+def test_start_that_is_killed_anywhere_after_damage_leaves_report_mode_to_the_next(
+    path: Path, tmp_path: Path, damage: Callable[[Path], object]
+) -> None:
+    damage(path)
+    calls, ended = 0, 9
+    while ended == 9:
+        place = tmp_path / f"killed-before-call-{calls}"
+        place.mkdir()
+        for file in (path, wal(path), head(path)):
+            if file.exists():
+                shutil.copy(file, place / file.name)
+        target = place / path.name
+        command = [sys.executable, "-c", _OPEN_AND_DIE, str(target), str(calls)]
+        ended = subprocess.run(command, check=False, env=_ENV, timeout=60).returncode
+        with Store.open(target) as store:
+            assert _brakes(store).ceiling is Mode.REPORT, f"killed before call {calls}"
+        calls += 1
+    assert (ended, calls > 3) == (0, True)
+
+
 def test_file_held_by_another_process_is_left_alone(path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", _HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -288,9 +365,18 @@ def test_head_file_names_the_last_record(path: Path) -> None:
     assert AuditHead(seq=seq, digest=digest) != AuditHead()
 
 
-def _query(store: Store, sql: str) -> tuple[int, ...]:
-    import asyncio
+def _brakes(store: Store) -> ModeSettings:
+    return asyncio.run(store.read(modes.get))
 
+
+def _set(store: Store, brakes: ModeSettings) -> None:
+    async def write() -> None:
+        await store.write(lambda con: modes.put(con, brakes))
+
+    asyncio.run(write())
+
+
+def _query(store: Store, sql: str) -> tuple[int, ...]:
     def ask(con: Connection) -> tuple[int, ...]:
         row = con.execute(sql).fetchone()
         assert row is not None

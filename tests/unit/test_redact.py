@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from responder.redact import cut, is_secret_name, redact
+from responder.redact import cut, is_secret_name, may_hold_secret, redact
 
 _A = "abcdefghijklmnopqrstuvwxyz"
 _N = "0123456789"
@@ -58,6 +58,16 @@ SECRETS = {
 def test_a_secret_is_replaced_by_its_kind(secret, text):
     assert secret not in redact(text)
     assert "[redacted:" in redact(text)
+
+
+@pytest.mark.inv(47)
+@pytest.mark.parametrize(("secret", "text"), SECRETS.values(), ids=SECRETS)
+def test_one_scan_tells_that_there_is_something_to_redact(secret, text):
+    assert may_hold_secret(f"among\n{text}\nother lines")
+
+
+def test_an_ordinary_alert_is_passed_by_with_one_scan():
+    assert not may_hold_secret("Pod shop/web-7d4f5c9b8-x2x4z (web) is in waiting state (reason: CrashLoopBackOff).")
 
 
 @pytest.mark.parametrize(("secret", "text"), SECRETS.values(), ids=SECRETS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,9 @@ from responder.store.store import Store
 from rig.world import DEADLINE, World
 
 _LISTENS = "clopus listens on "
+
+# A killed test run leaves no responder behind. The signal comes when the thread that started it ends.
+_DIE_WITH_PARENT = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
 
 
 @dataclass(kw_only=True)
@@ -52,10 +56,13 @@ class Served(World):
         """Start the process without waiting for anything. It dies where `failpoint` says."""
         self.settings(rules, **self.sections)
         environment = {name: value for name, value in os.environ.items() if not name.startswith("CLOPUS_")}
-        command = [sys.executable, "-m", "responder", "serve", "--config", str(self.folder / "clopus.yaml")]
+        serve = [sys.executable, "-m", "responder", "serve", "--config", str(self.folder / "clopus.yaml")]
         with (self.folder / "stderr").open("ab") as log:
             self._process = subprocess.Popen(
-                command, stderr=log, stdin=subprocess.DEVNULL, env={**environment, VARIABLE: failpoint}
+                [*_DIE_WITH_PARENT, *serve],
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env={**environment, VARIABLE: failpoint},
             )
 
     async def serve(self, rules: str, *, failpoint: str = "") -> None:

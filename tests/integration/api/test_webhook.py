@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gzip
 import json
+import os
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -155,6 +157,43 @@ async def test_a_store_that_is_closed_answers_503(api: Any, store: Store, metric
     answer = await api.post_alerts(ONE)
     assert (answer.status, "Retry-After" in answer.headers) == (503, True)
     assert await refusals(metrics, "store") == 1
+
+
+@pytest.mark.inv(1, 2)
+async def test_a_commit_of_unknown_outcome_answers_503_and_wakes_the_pipeline(
+    api: Any, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(descriptor: int) -> None:
+        raise OSError(errno.EIO, "the head of the chain cannot be synced")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fdatasync", refuse)
+        assert (await api.post_alerts(ONE)).status == 503
+    assert (await store.read(alerts.counts)).pending == 1
+    assert api.pipeline.woken == 1
+
+
+@pytest.mark.inv(47)
+async def test_secrets_that_alerts_bring_along_are_not_stored(api: Any, store: Store) -> None:
+    secrets = ("AKIAIOSFODNN7EXAMPL1", "hunter2", "s3cr3t", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", "tok-en-1")
+    aws, password, credential, jwt, token = secrets
+    good = {
+        "labels": {"alertname": "A", "namespace": "shop", "api_token": token, "line": f"key {aws}"},
+        "annotations": {
+            "summary": f"login failed\n{aws}",
+            "description": f"started with password={password}",
+            "database": f"postgres://app:{credential}@db/x",
+            "header": jwt,
+            "nested": {"client_secret": password},
+        },
+        "generatorURL": f"http://admin:{credential}@prometheus/graph?access_token={token}&g0.tab=1",
+    }
+    bad = {"labels": {**good["labels"], "number": 1}, "annotations": good["annotations"], "startsAt": aws}
+    answer = await api.post_alerts({"groupKey": f'{{}}:{{password="{password}"}}', "alerts": [good, bad]})
+    assert (answer.json["accepted"], answer.json["quarantined"]) == (2, 1)
+    rows = str(await store.read(lambda con: con.execute("SELECT COLUMNS(*)::VARCHAR FROM alerts").fetchall()))
+    assert not [secret for secret in secrets if secret in rows]
+    assert "prometheus/graph" in rows
 
 
 @pytest.mark.inv(2, 9)

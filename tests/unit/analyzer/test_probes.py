@@ -123,7 +123,17 @@ def test_a_program_killed_while_it_starts_gets_a_longer_first_delay(build):
     container = build.container(ports={8080: ""}, probes=(build.probe(LIVE, period_seconds=5, failure_threshold=3),))
     found = killed_early(build, container, "Starting web", "Loading caches, please wait")
     assert found.findings[0].signature == "probe.too_early"
-    assert found.proposals[0].action.initial_delay_seconds == 45
+    assert found.proposals[0].action.initial_delay_seconds == 60
+
+
+def test_a_startup_probe_gets_more_tries_and_no_delay(build):
+    probe = build.probe(ProbeKind.STARTUP, period_seconds=5, failure_threshold=2)
+    events = (build.event("Unhealthy", REFUSED.format(8080).replace("Readiness", "Startup")),)
+    status = build.crashing(ended=build.ended(137, "Error", lived=11))
+    container = build.container(ports={8080: ""}, probes=(probe,))
+    logs = (build.log("Starting web", "Loading caches, please wait"),)
+    action = build.diagnose(build.broken(status, container=container, events=events, excerpts=logs)).proposals[0].action
+    assert (action.failure_threshold, action.initial_delay_seconds) == (12, -1)
 
 
 def test_the_patience_of_the_ready_revision_is_taken_back(build):

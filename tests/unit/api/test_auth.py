@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -94,15 +95,70 @@ def test_one_token_cannot_be_webhook_and_operator(tmp_path: Path) -> None:
 
 
 @pytest.mark.inv(50)
-@pytest.mark.parametrize("broken", ["", "olga:short", None])
-def test_a_file_that_went_bad_leaves_the_last_good_tokens(tmp_path: Path, broken: str | None) -> None:
+@pytest.mark.parametrize("broken", [b"olga:short", b"olga:\xff\xfe, no text", b"#" * 2**20 + b"\n"])
+def test_a_mistake_in_a_file_leaves_the_last_good_tokens(tmp_path: Path, broken: bytes) -> None:
+    known = credentials(tmp_path, f"olga:{TOKEN}")
+    (tmp_path / "night-shift.txt").write_bytes(broken)
+    assert known.identify(f"Bearer {TOKEN}") is not None
+
+
+def _replace_by_a_directory(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+WITHDRAWALS: dict[str, Callable[[Path], object]] = {
+    "emptied": lambda path: path.write_text(""),
+    "only a comment left": lambda path: path.write_text("# nobody\n"),
+    "deleted": lambda path: path.unlink(),
+    "a directory in its place": _replace_by_a_directory,
+}
+
+
+@pytest.mark.inv(50)
+@pytest.mark.parametrize("withdraw", WITHDRAWALS.values(), ids=WITHDRAWALS.keys())
+def test_a_file_without_tokens_has_withdrawn_them(tmp_path: Path, withdraw: Callable[[Path], object]) -> None:
+    known = credentials(tmp_path, f"olga:{TOKEN}")
+    withdraw(tmp_path / "night-shift.txt")
+    assert known.identify(f"Bearer {TOKEN}") is None
+
+
+@pytest.mark.inv(50)
+def test_a_withdrawn_file_leaves_the_tokens_of_the_others(tmp_path: Path) -> None:
+    files = [TokenFile(path=tmp_path / role, role=role) for role in (Role.VIEWER, Role.OPERATOR)]
+    for file in files:
+        file.path.write_text(f"{file.role}:{file.role}-{TOKEN}")
+    known = Credentials(files)
+    files[1].path.unlink()
+    assert known.identify(f"Bearer operator-{TOKEN}") is None
+    assert known.identify(f"Bearer viewer-{TOKEN}") is not None
+
+
+@pytest.mark.inv(50)
+def test_a_mistake_after_a_withdrawal_brings_no_token_back(tmp_path: Path) -> None:
     known = credentials(tmp_path, f"olga:{TOKEN}")
     path = tmp_path / "night-shift.txt"
-    if broken is None:
-        path.unlink()
-    else:
-        path.write_text(broken)
-    assert known.identify(f"Bearer {TOKEN}") is not None
+    path.write_text("")
+    assert known.identify(f"Bearer {TOKEN}") is None
+    path.write_text("olga:short")
+    assert known.identify(f"Bearer {TOKEN}") is None
+
+
+def test_a_file_that_comes_back_is_read_again(tmp_path: Path) -> None:
+    known = credentials(tmp_path, f"olga:{TOKEN}")
+    path = tmp_path / "night-shift.txt"
+    path.unlink()
+    assert known.identify(f"Bearer {TOKEN}") is None
+    path.write_text(f"vera:{TOKEN}")
+    assert known.identify(f"Bearer {TOKEN}") == Identity(name="vera", role=Role.OPERATOR)
+
+
+def test_trouble_with_a_file_is_logged_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    known = credentials(tmp_path, f"olga:{TOKEN}")
+    (tmp_path / "night-shift.txt").unlink()
+    for _ in range(3):
+        known.identify(f"Bearer {TOKEN}")
+    assert "".join(capsys.readouterr()).count("token file withdrawn") == 1
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from aiohttp import web
 from responder.cluster import kubernetes
 from responder.cluster.client import Client
 from responder.cluster.kubernetes import KubernetesCluster
-from responder.domain.errors import ClusterUnavailable, ObjectGone, PermanentError, PlanStale
-from responder.domain.plan import Change, PatchOp
+from responder.domain.errors import ClusterUnavailable, ObjectGone, PermanentError, PlanStale, PolicyViolation
+from responder.domain.plan import Change, PatchOp, Verb
 from responder.domain.refs import ObjectRef
 
 POD = ObjectRef(kind="Pod", namespace="shop", name="web-1")
@@ -129,15 +129,55 @@ class TestLogs:
 
 
 class TestApply:
+    target = ObjectRef(kind="Pod", namespace="shop", name="web-1", uid="u")
+    patch = (PatchOp(op="add", path="/metadata/labels", value={}),)
+
+    @pytest.mark.inv(31)
+    @pytest.mark.parametrize("verb", list(Verb))
+    @pytest.mark.parametrize("dry_run", [False, True])
+    async def test_the_gate_is_asked_between_the_read_and_the_write(
+        self, server: Any, cluster: KubernetesCluster, verb: Verb, dry_run: bool
+    ) -> None:
+        asked_after: list[int] = []
+        server.answers = [self._pod]
+        change = Change(target=self.target, verb=verb, resource_version="7", base_hash="h", patch=self.patch)
+        await cluster.apply(
+            change,
+            execution_id="exe-1",
+            dry_run=dry_run,
+            before_write=lambda: asked_after.append(len(server.requests)),
+        )
+        assert asked_after == ([] if dry_run else [1])
+        assert len(server.requests) == 2
+
+    @pytest.mark.inv(31)
+    async def test_what_the_gate_raises_stops_the_write(self, server: Any, cluster: KubernetesCluster) -> None:
+        def closed() -> None:
+            raise PolicyViolation("the kill switch is on")
+
+        server.answers = [self._pod]
+        change = Change(target=self.target, resource_version="7", base_hash="h", patch=self.patch)
+        with pytest.raises(PolicyViolation):
+            await cluster.apply(change, execution_id="exe-1", dry_run=False, before_write=closed)
+        assert [method for method, _, _ in server.requests] == ["GET"]
+
+    async def test_a_write_waits_for_no_second_read(self, server: Any, cluster: KubernetesCluster) -> None:
+        server.answers = [refuses(503, "overloaded")]
+        change = Change(target=self.target, resource_version="7", base_hash="h", patch=self.patch)
+        with pytest.raises(ClusterUnavailable):
+            await cluster.apply(change, execution_id="exe-1", dry_run=False)
+        assert len(server.requests) == 1
+
+    async def _pod(self, _: web.Request) -> web.StreamResponse:
+        return web.json_response({"metadata": {"name": "web-1", "uid": "u", "resourceVersion": "7"}})
+
     @pytest.mark.inv(24)
     async def test_a_stale_change_is_not_even_sent(self, server: Any, cluster: KubernetesCluster) -> None:
         async def moved_on(_: web.Request) -> web.StreamResponse:
             return web.json_response({"metadata": {"name": "web-1", "uid": "u", "resourceVersion": "8"}})
 
         server.answers = [moved_on]
-        target = ObjectRef(kind="Pod", namespace="shop", name="web-1", uid="u")
-        patch = (PatchOp(op="add", path="/metadata/labels", value={}),)
-        change = Change(target=target, resource_version="7", base_hash="h", patch=patch)
+        change = Change(target=self.target, resource_version="7", base_hash="h", patch=self.patch)
         with pytest.raises(PlanStale, match="version 8"):
             await cluster.apply(change, execution_id="exe-1", dry_run=False)
         assert [method for method, _, _ in server.requests] == ["GET"]

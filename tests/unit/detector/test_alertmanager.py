@@ -298,3 +298,97 @@ def test_annotations_beyond_the_cap_are_cut_and_marked() -> None:
 @pytest.mark.parametrize("annotations", [None, [], "text", 1])
 def test_annotations_of_another_shape_are_none(annotations: object) -> None:
     assert parse_one(annotations=annotations).annotations == {}
+
+
+AWS_KEY = "AKIAIOSFODNN7EXAMPL1"
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln"
+
+
+@pytest.mark.inv(47)
+@pytest.mark.parametrize(
+    ("name", "given", "kept"),
+    [
+        ("summary", f"used {AWS_KEY} twice", "used [redacted:aws-key] twice"),
+        ("summary", f"failed\n{AWS_KEY}", "failed\n[redacted:aws-key]"),
+        ("summary", "password=hunter2 refused", "password=[redacted:assignment] refused"),
+        ("summary", f"sent {JWT}", "sent [redacted:jwt]"),
+        ("summary", "amqp://app:s3cr3t@mq/x", "amqp://[redacted:url-credentials]@mq/x"),
+        ("db_password", "correct horse", "[redacted:name]"),
+        ("summary", {"password": "hunter2"}, '{"password": "[redacted:name]"}'),
+        ("token_runbook", "https://wiki/tokens", "https://wiki/tokens"),
+        ("summary", "the token of the service account is 3 days old", "the token of the service account is 3 days old"),
+    ],
+)
+def test_secrets_leave_annotations(name: str, given: object, kept: str) -> None:
+    assert parse_one(annotations={name: given}).annotations[name] == kept
+
+
+@pytest.mark.inv(47)
+def test_no_half_of_a_secret_is_left_where_an_annotation_is_cut() -> None:
+    long = "x" * (alertmanager.MAX_ANNOTATION - 16) + f" {AWS_KEY} y"
+    assert AWS_KEY[:4] not in parse_one(annotations={"summary": long}).annotations["summary"]
+
+
+@pytest.mark.inv(47)
+@pytest.mark.parametrize(
+    ("name", "given", "kept"),
+    [
+        ("api_token", "abc", "[redacted:name]"),
+        ("line", AWS_KEY, "[redacted:aws-key]"),
+        ("pod", AWS_KEY, "[redacted:aws-key]"),
+        ("pod", "worker.0123456789abcdef", "worker.0123456789abcdef"),
+        ("deployment", "password-reset", "password-reset"),
+        ("alertname", "SecretRotationLate", "SecretRotationLate"),
+        ("team", "tokens", "tokens"),
+    ],
+)
+def test_secrets_leave_labels_and_names_of_objects_stay(name: str, given: str, kept: str) -> None:
+    assert parse_one(labels={**LABELS, name: given}).labels[name] == kept
+
+
+@pytest.mark.inv(4, 47)
+def test_a_fingerprint_is_computed_from_the_labels_as_sent() -> None:
+    labels = [{**LABELS, "api_token": token} for token in ("one", "two")]
+    alerts = [parse_one(labels=sent) for sent in labels]
+    assert alerts[0].labels == alerts[1].labels
+    assert [alert.fingerprint for alert in alerts] == [computed_fingerprint(sent) for sent in labels]
+
+
+@pytest.mark.inv(47)
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("http://admin:s3cr3t@prom:9090/graph?g0.tab=1", "http://prom:9090/graph?g0.tab=1"),
+        ("https://token@prom/graph", "https://prom/graph"),
+        (
+            "http://prom/graph?access_token=abc&g0.tab=1",
+            "http://prom/graph?access_token=[redacted:assignment]&g0.tab=1",
+        ),
+        ("http://prom/graph?g0.expr=a@b", "http://prom/graph?g0.expr=a@b"),
+    ],
+)
+def test_a_link_is_kept_without_credentials(url: str, kept: str) -> None:
+    assert parse_one(generatorURL=url).generator_url == kept
+
+
+@pytest.mark.inv(47)
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"labels": None, "annotations": {"line": f"failed\n{AWS_KEY}"}},
+        {"labels": {"alertname": 1, "password": AWS_KEY}},
+        {"labels": [[f"key={AWS_KEY}"]]},
+        {"labels": LABELS, "startsAt": AWS_KEY},
+        f"an alert of text: {AWS_KEY}",
+        {"labels": None, AWS_KEY: 1},
+        {"labels": None, "padding": "x" * (alertmanager.MAX_RAW - 50), "line": AWS_KEY},
+    ],
+)
+def test_secrets_leave_what_is_set_aside(raw: object) -> None:
+    (quarantined,) = parse({"alerts": [raw]}).quarantined
+    assert AWS_KEY[:12] not in quarantined.raw + quarantined.reason
+
+
+@pytest.mark.inv(47)
+def test_secrets_leave_the_key_of_the_group() -> None:
+    assert "hunter2" not in parse({"groupKey": '{}:{password="hunter2"}', "alerts": []}).group_key

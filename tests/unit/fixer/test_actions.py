@@ -6,6 +6,7 @@ import copy
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Protocol
 
 import jsonpatch
@@ -32,6 +33,7 @@ from responder.domain.action import (
 from responder.domain.errors import PermanentError, PlanInvalid
 from responder.domain.plan import PatchOp, Verb
 from responder.domain.refs import ObjectRef
+from responder.domain.workload import Terminated
 from responder.fixer.actions import HANDLERS, handler_for, permissions_of
 from responder.fixer.actions.add_scratch_volume import path_problem, volume_name
 from responder.fixer.actions.set_image import is_image_reference

@@ -43,6 +43,19 @@ def test_bookkeeping_is_no_difference(make: Any, path: str, value: Any) -> None:
     assert render_diff(make.deployment(), make.deployment(**{path: value}), TARGET) == ""
 
 
+def test_replicas_that_the_change_leaves_alone_are_not_shown(make: Any) -> None:
+    diffs = set()
+    for replicas in (2, 9):
+        body = make.deployment(spec__replicas=replicas)
+        diffs.add(render_diff(body, {**body, "spec": {**body["spec"], "paused": True}}, TARGET))
+    assert len(diffs) == 1
+    assert "replicas" not in diffs.pop()
+
+
+def test_replicas_that_change_are_shown(make: Any) -> None:
+    assert "\n+  replicas: 3" in render_diff(make.deployment(), make.deployment(spec__replicas=3), TARGET)
+
+
 @pytest.mark.parametrize("path", ["metadata__labels", "metadata__annotations", "metadata__finalizers", "spec__paused"])
 def test_everything_that_someone_decides_is_a_difference(make: Any, path: str) -> None:
     assert render_diff(make.deployment(), make.deployment(**{path: {"a": "b"}}), TARGET)

@@ -118,6 +118,7 @@ SITUATIONS: list[tuple[str, Callable[[Any], dict[str, Any]], str]] = [
         lambda m: {"snapshot": m.snapshot(namespace_annotations={"clopus.dev/ignore": "true"})},
         "not_opted_out",
     ),
+    ("namespace not read", lambda m: {"snapshot": m.snapshot(namespace_labels=None)}, "not_opted_out"),
     (
         "own object",
         lambda m: {"snapshot": m.snapshot(m.deployment(metadata__labels={"app.kubernetes.io/name": "clopus"}))},
@@ -134,6 +135,11 @@ def test_what_is_protected_is_refused_whatever_the_rule_says(
     found = verdict(make, **given(make))
     assert not found.admitted
     assert check in objections(found)
+
+
+def test_a_namespace_that_was_not_read_is_named_as_the_reason(make: Any) -> None:
+    found = verdict(make, snapshot=make.snapshot(namespace_labels=None))
+    assert "namespace shop was not read" in next(c.detail for c in found.objections if c.name == "not_opted_out")
 
 
 def test_a_root_known_by_name_only_is_taken_as_it_is_now(make: Any) -> None:

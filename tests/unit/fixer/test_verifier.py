@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from responder.domain.action import DeletePod, SetResources
-from responder.domain.execution import Baseline, Verdict, VerdictKind
+from responder.domain.execution import Baseline, ExecutionKind, Verdict, VerdictKind
 from responder.domain.investigation import Unchecked
 from responder.domain.manifest import FieldOwner
 from responder.domain.refs import ObjectRef
 from responder.domain.rule import VerifyPolicy
-from responder.fixer.verifier import baseline_of, judge
+from responder.fixer.verifier import baseline_of, judge, judge_rollback
 
 POLICY = VerifyPolicy(settle_seconds=30, within_seconds=300)
 POD = ObjectRef(kind="Pod", namespace="shop", name="web-1", uid="uid-web-1")
@@ -100,6 +100,20 @@ def test_health_counts_once_it_has_held(
 
 HELD = (35.0, 50.0)
 
+
+def without_workload(make: Any, *pods: Any, replicas: int | None = None) -> Any:
+    """A look at an object that is no workload, with the change in place."""
+    snapshot = replace(well(make, pods=pods), workload=None, revisions=())
+    spec = {key: value for key, value in snapshot.live.body["spec"].items() if key != "replicas"}
+    spec = spec if replicas is None else {**spec, "replicas": replicas}
+    return replace(snapshot, live=replace(snapshot.live, body={**snapshot.live.body, "spec": spec}))
+
+
+def fresh_start(make: Any) -> dict[str, Any]:
+    """The execution was made when nothing was ready."""
+    return {"execution": make.execution(make.plan(), baseline=Baseline(ready=0, desired=1, restarts=0))}
+
+
 NOT_WELL: list[tuple[str, Given]] = [
     ("controller has not seen it", lambda m: {"snapshot": well(m, status__observedGeneration=2)}),
     ("not all updated", lambda m: {"snapshot": well(m, status__updatedReplicas=1)}),
@@ -115,9 +129,14 @@ NOT_WELL: list[tuple[str, Given]] = [
     (
         "fewer than before",
         lambda m: {
-            "snapshot": well(m),
+            "snapshot": without_workload(m, m.pod("a"), m.pod("b")),
             "execution": m.execution(m.plan(), baseline=Baseline(ready=3, desired=3, restarts=0)),
         },
+    ),
+    ("no pods of a root that is no workload", lambda m: {"snapshot": without_workload(m), **fresh_start(m)}),
+    (
+        "a ReplicaSet with fewer pods than it asks for",
+        lambda m: {"snapshot": without_workload(m, m.pod("a"), replicas=2), **fresh_start(m)},
     ),
 ]
 
@@ -480,3 +499,146 @@ def test_a_rollout_that_an_old_pod_blocks_shows_its_next_fault_without_a_new_pod
     given_ = {"findings": (make.finding("rollout.blocked_by_old_pod", container=""),), "has_next": True}
     execution = make.execution(make.plan(), baseline=Baseline(ready=0, desired=2, restarts=0))
     assert verdict(make, snapshot, 65, execution=execution, **given_).kind is K.PROGRESSED
+
+
+# An autoscaler at work meanwhile.
+
+
+@pytest.mark.inv(36)
+@pytest.mark.parametrize(
+    ("replicas", "kind"),
+    [pytest.param(2, K.PASSED, id="scaled down"), pytest.param(0, K.FAILED, id="scaled to zero")],
+)
+def test_fewer_pods_because_fewer_are_asked_for_are_no_regression(make: Any, replicas: int, kind: VerdictKind) -> None:
+    execution = make.execution(make.plan(), baseline=Baseline(ready=5, desired=5, restarts=0))
+    history = tuple(make.look(at, healthy=True) for at in HELD)
+    snapshot = well(make, spec__replicas=replicas)
+    assert verdict(make, snapshot, 65, execution=execution, history=history).kind is kind
+
+
+def test_a_replica_set_that_is_scaled_to_zero_is_lost(make: Any) -> None:
+    execution = make.execution(make.plan(), baseline=Baseline(ready=2, desired=2, restarts=0))
+    assert verdict(make, without_workload(make, replicas=0), 65, execution=execution).regression
+
+
+# Undone.
+
+
+def undone(make: Any, **changes: Any) -> Any:
+    """The object as it was before the change, seen by its controller at the generation of the undo."""
+    return make.snapshot(make.deployment(**{"metadata__generation": 4, "status__observedGeneration": 4, **changes}))
+
+
+def rollback(make: Any, snapshot: Any, elapsed: float = 65, **given_: Any) -> Verdict:
+    plan = make.plan()
+    execution = make.execution(plan, baseline=given_.get("baseline", Baseline(ready=2, desired=2, restarts=0)))
+    undo = make.execution(
+        plan,
+        id="exe-2",
+        kind=ExecutionKind.ROLLBACK,
+        generation_after=4,
+        base_hash_after=given_.get("answered", execution.change.base_hash),
+    )
+    history = tuple(make.look(at, healthy=good) for at, good in given_.get("looks", ((35, True), (50, True))))
+    return judge_rollback(
+        plan=plan,
+        execution=execution,
+        undo=undo,
+        snapshot=snapshot,
+        history=history,
+        elapsed_seconds=elapsed,
+        policy=POLICY,
+    )
+
+
+@pytest.mark.inv(34, 35)
+@pytest.mark.parametrize(
+    ("elapsed", "looks", "kind", "healthy"),
+    [
+        pytest.param(1, (), K.PENDING, True, id="first look"),
+        pytest.param(31, ((1, True),), K.PASSED, True, id="held over two looks"),
+        pytest.param(29, ((1, True),), K.PENDING, True, id="not held long enough"),
+        pytest.param(65, ((1, True), (50, False)), K.PENDING, True, id="a break starts it again"),
+        pytest.param(301, (), K.UNKNOWN, True, id="first good look after the deadline"),
+    ],
+)
+def test_an_undo_counts_once_the_object_has_stood_as_it_was(
+    make: Any, elapsed: float, looks: Any, kind: VerdictKind, healthy: bool
+) -> None:
+    found = rollback(make, undone(make), elapsed, looks=looks)
+    assert (found.kind, found.healthy) == (kind, healthy)
+
+
+NOT_YET: list[tuple[str, Given]] = [
+    ("not read", lambda m: {"snapshot": None}),
+    ("object not read", lambda m: {"snapshot": replace(undone(m), live=None, workload=None)}),
+    (
+        "pods not read",
+        lambda m: {"snapshot": replace(undone(m), unchecked=(Unchecked(what="pods", why="403"),))},
+    ),
+    ("controller is behind", lambda m: {"snapshot": undone(m, status__observedGeneration=3)}),
+    (
+        "controller is behind the undo",
+        lambda m: {"snapshot": undone(m, metadata__generation=3, status__observedGeneration=3)},
+    ),
+    ("fewer ready", lambda m: {"snapshot": undone(m, status__readyReplicas=1)}),
+]
+
+
+@pytest.mark.inv(34, 35)
+@pytest.mark.parametrize("given_", [n[1] for n in NOT_YET], ids=[n[0] for n in NOT_YET])
+@pytest.mark.parametrize(("elapsed", "kind"), [(65, K.PENDING), (310, K.UNKNOWN)])
+def test_an_undo_of_which_a_sign_is_missing_is_not_verified(
+    make: Any, given_: Given, elapsed: float, kind: VerdictKind
+) -> None:
+    found = rollback(make, elapsed=elapsed, **given_(make))
+    assert (found.kind, found.healthy) == (kind, False)
+
+
+@pytest.mark.parametrize(
+    ("replicas", "ready", "kind"),
+    [
+        pytest.param(1, 1, K.PASSED, id="scaled down"),
+        pytest.param(1, 0, K.PENDING, id="scaled down and not ready"),
+        pytest.param(9, 2, K.PASSED, id="scaled up"),
+        pytest.param(0, 0, K.FAILED, id="scaled to zero"),
+    ],
+)
+def test_an_autoscaler_may_move_the_replicas_of_what_was_undone(
+    make: Any, replicas: int, ready: int, kind: VerdictKind
+) -> None:
+    assert rollback(make, undone(make, spec__replicas=replicas, status__readyReplicas=ready)).kind is kind
+
+
+def test_an_object_that_was_never_ready_has_not_to_be_after_the_undo(make: Any) -> None:
+    snapshot = undone(make, status__readyReplicas=0)
+    assert rollback(make, snapshot, baseline=Baseline(ready=0, desired=2)).kind is VerdictKind.PASSED
+
+
+@pytest.mark.inv(35)
+@pytest.mark.parametrize("elapsed", [1, 65, 310])
+@pytest.mark.parametrize(
+    "given_",
+    [
+        lambda m: {"snapshot": replace(undone(m), gone=True, live=None, workload=None)},
+        lambda m: {"snapshot": undone(m, metadata__uid="uid-new")},
+        lambda m: {"snapshot": undone(m, metadata__labels={"app": "other"})},
+        lambda m: {
+            "snapshot": undone(m, metadata__labels={"injected": "yes"}),
+            "answered": m.hash_of(m.deployment(metadata__labels={"injected": "yes"})),
+        },
+    ],
+    ids=["gone", "made anew", "changed since", "the server made something else of it"],
+)
+def test_an_object_that_is_not_what_it_was_fails_the_undo(make: Any, given_: Given, elapsed: float) -> None:
+    assert rollback(make, elapsed=elapsed, **given_(make)).kind is VerdictKind.FAILED
+
+
+def test_who_changed_the_object_after_the_undo_is_named(make: Any) -> None:
+    snapshot = undone(make, metadata__labels={"app": "other"})
+    owner = FieldOwner(
+        manager="argocd-controller", operation="Update", at=make.now, paths=frozenset({"/metadata/labels/app"})
+    )
+    found = rollback(make, replace(snapshot, live=replace(snapshot.live, owners=(owner,))))
+    assert found.other_manager == "argocd-controller"
+    assert "argocd-controller" in found.reason

@@ -8,7 +8,8 @@ import pytest
 
 from responder.domain.alert import AlertSource, AlertStatus, Delivery, QuarantinedAlert
 from responder.domain.errors import NotFound
-from responder.store import alerts
+from responder.domain.incident import State
+from responder.store import alerts, incidents
 from responder.store.connection import Connection
 
 FIRING, RESOLVED = AlertStatus.FIRING, AlertStatus.RESOLVED
@@ -116,3 +117,41 @@ def test_firing_count_takes_the_last_word_of_each_alert(con: Connection, make: A
     alerts.mark_processed(con, [1, 2, 3], "inc-1", "")
     assert alerts.firing_count(con, "inc-1") == 1
     assert [alert.status for alert, _ in alerts.of_incident(con, "inc-1")] == [FIRING, FIRING, RESOLVED]
+
+
+@pytest.mark.inv(5)
+@pytest.mark.parametrize(("grace_seconds", "after", "news"), [(300, 299, False), (300, 301, True), (0.5, 1, True)])
+def test_alert_that_still_fires_after_its_incident_was_closed_is_news_once_the_grace_is_over(
+    con: Connection, make: Any, grace_seconds: float, after: float, news: bool
+) -> None:
+    take(con, make, make.alert())
+    alerts.mark_processed(con, [1], "inc-1")
+    incidents.insert(con, make.incident(state=State.RESOLVED, resolved_at=make.t0))
+    rows = alerts.incoming(Delivery(alerts=(make.alert(),)), make.at(after))
+    assert alerts.fold(con, rows, grace_seconds) == [news]
+
+
+@pytest.mark.parametrize(
+    ("state", "statuses", "quiet"),
+    [
+        (State.ESCALATED, [FIRING, RESOLVED], True),
+        (State.ESCALATED, [FIRING], False),
+        (State.ESCALATED, [FIRING, RESOLVED, FIRING], False),
+        (State.ESCALATED, [], False),
+        (State.OPEN, [FIRING, RESOLVED], False),
+    ],
+)
+def test_escalated_incident_is_quiet_once_none_of_its_alerts_fires(
+    con: Connection, make: Any, state: State, statuses: list[AlertStatus], quiet: bool
+) -> None:
+    incidents.insert(con, make.incident(state=state))
+    take(con, make, *(make.alert(status=status) for status in statuses))
+    alerts.mark_processed(con, list(range(1, len(statuses) + 1)), "inc-1")
+    assert alerts.quiet_escalated(con) == (("inc-1",) if quiet else ())
+
+
+def test_escalated_incident_is_not_quiet_while_one_of_its_alerts_fires(con: Connection, make: Any) -> None:
+    incidents.insert(con, make.incident(state=State.ESCALATED))
+    take(con, make, make.alert(), make.alert(fingerprint="f2"), make.alert(status=RESOLVED))
+    alerts.mark_processed(con, [1, 2, 3], "inc-1")
+    assert alerts.quiet_escalated(con) == ()

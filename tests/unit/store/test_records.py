@@ -11,7 +11,7 @@ import pytest
 
 from responder.domain.errors import IllegalTransition, NotFound
 from responder.domain.execution import ExecutionKind, ExecutionOutcome, Verdict, VerdictKind
-from responder.domain.incident import Outcome, State
+from responder.domain.incident import ACTIVE_STATES, Outcome, State
 from responder.domain.mode import ModeSettings
 from responder.domain.plan import PlanState
 from responder.domain.rule import Matcher, MatchOp, Mode
@@ -320,3 +320,24 @@ def test_expired_silence_covers_nothing(con: Connection, make: Any) -> None:
     assert silences.in_force(con, make.at(6)) == ()
     with pytest.raises(NotFound):
         silences.expire(con, "s", make.at(7))
+
+
+@pytest.mark.inv(13)
+@pytest.mark.parametrize(
+    ("state", "outcome", "has_work"),
+    [
+        *((state, None, True) for state in (*sorted(ACTIVE_STATES), State.SUPPRESSED)),
+        (State.ESCALATED, None, False),
+        (State.ESCALATED, ExecutionOutcome.PENDING, True),
+        (State.ESCALATED, ExecutionOutcome.APPLIED, False),
+        (State.RESOLVED, ExecutionOutcome.PENDING, False),
+    ],
+)
+def test_incident_has_work_while_a_step_or_an_outcome_is_due(
+    con: Connection, make: Any, state: State, outcome: ExecutionOutcome | None, has_work: bool
+) -> None:
+    incidents.insert(con, make.incident(state=state))
+    if outcome is not None:
+        executions.insert_intent(con, make.execution())
+        executions.record_outcome(con, make.execution(outcome=outcome))
+    assert incidents.with_work(con) == (("inc-1",) if has_work else ())
