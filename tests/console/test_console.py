@@ -7,6 +7,8 @@ import asyncio
 import pytest
 from textual.widgets import Input
 
+from console.app import ConsoleApp
+from console.client import Client
 from responder.domain.incident import Outcome, State
 from responder.domain.plan import PlanState
 
@@ -68,8 +70,8 @@ async def test_the_screen_says_why_what_changes_and_what_was_done(stage):
         await console.press("enter")
         await console.sees("TIMELINE")
         story = "\n".join(console.lines("#story"))
-        for part in ("93%", "ruled out", "unchecked", "can be taken back", "-", "+        - image: nginx", "policy"):
-            assert part in story or part.replace("- image", "image") in story, part
+        for part in ("93%", "ruled out", "unchecked", "can be taken back", "image: nignx:1.27", "image: nginx:1.27"):
+            assert part in story
         record = "\n".join(console.lines("#record"))
         assert "incident_opened" in record
         assert "REASONING" in record
@@ -93,8 +95,8 @@ async def test_a_filter_that_means_nothing_says_so_and_shows_what_was_there(stag
     async with stage.console() as console:
         await console.sees("Strange")
         await console.press("slash")
-        await console.type("state:on")
-        await console.sees("no state begins with 'on'")
+        await console.type("state:zz")
+        await console.sees("no state begins with 'zz'")
         assert len(console.lines("#incidents")) == 1
 
 
@@ -114,15 +116,14 @@ async def test_faults_only_leaves_out_what_is_over(stage):
 
 
 async def test_the_list_is_read_page_by_page_as_one_scrolls(stage):
-    await stage.post(*({"alertname": f"Strange{number:03}"} for number in range(230)))
-    await stage.incident(lambda incident: True, key="alert/shop/Strange229")
+    await stage.post(*({"alertname": f"Strange{number:03}"} for number in range(130)))
+    await stage.incident(lambda incident: True, key="alert/shop/Strange129")
     async with stage.console() as console:
         await console.until(lambda: len(console.lines("#incidents")) == 100, "the first page")
         await console.press("end")
-        await console.until(lambda: len(console.lines("#incidents")) == 200, "the second page")
+        await console.until(lambda: len(console.lines("#incidents")) == 130, "the second page")
         await console.press("end")
-        await console.until(lambda: len(console.lines("#incidents")) == 230, "the last page")
-        await console.until(lambda: " of 230  " in console.said("#status"), "the whole number")
+        await console.until(lambda: "130 of 130  " in console.said("#status"), "the whole number")
 
 
 @pytest.mark.inv(24)
@@ -222,7 +223,7 @@ async def test_an_applied_change_is_taken_back_after_its_inverse_was_shown(stage
         await console.type("undo")
         await console.press("enter")
         await stage.incident(lambda incident: incident.outcome is Outcome.ROLLED_BACK)
-        await console.sees("rolled_back")
+        await console.sees("ESCALATED: rolled back")
     assert len((await stage.detail(incident.id)).executions) == 2
 
 
@@ -250,7 +251,7 @@ async def test_nothing_that_is_sent_is_sent_twice_while_the_server_is_gone(stage
         await console.sees("why?")
         await console.type("gone")
         await console.press("enter")
-        await console.sees("cannot be reached")
+        await console.sees("not done: http")
         await stage.start()
         await console.until(lambda: "live" in console.bar, "live again")
         await asyncio.to_thread(stage.client.raw, "/api/v1/plans")
@@ -286,3 +287,12 @@ async def test_help_opens_and_shuts(stage):
         await console.sees("scroll to the end of the diff")
         await console.press("escape")
         await console.until(lambda: "scroll to the end" not in console.text, "help is shut")
+
+
+async def test_quitting_does_not_wait_for_a_server_that_hangs(hanging_port):
+    client = Client(f"http://127.0.0.1:{hanging_port}", token="t", timeout_seconds=60.0)
+    app = ConsoleApp(client, poll_seconds=0.1)
+    async with asyncio.timeout(10):
+        async with app.run_test() as pilot:
+            await pilot.press("q")
+    assert app.return_code == 0

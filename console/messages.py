@@ -1,0 +1,30 @@
+"""What widgets tell their screen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.message import Message
+
+
+@dataclass
+class Chosen(Message):
+    """Enter, or a click on the line under the cursor."""
+
+    index: int
+
+
+@dataclass
+class CursorMoved(Message):
+    index: int
+
+    def can_replace(self, message: Message) -> bool:
+        """Only the last place matters."""
+        return isinstance(message, CursorMoved)
+
+
+class EndSeen(Message):
+    """The last line stands on the screen."""
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, EndSeen)
