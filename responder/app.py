@@ -100,6 +100,7 @@ class Responder:
             clock=utc_now,
             memory_limit=settings.store.memory_limit,
             max_waiting_bytes=settings.intake.max_pending_bytes,
+            grace_seconds=settings.intake.grace_seconds,
         )
         try:
             brakes = await _brakes(store, settings)

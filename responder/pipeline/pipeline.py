@@ -26,7 +26,6 @@ from responder.pipeline.intake import close_quiet, take_in
 from responder.pipeline.reconcile import reconcile
 from responder.rules.matcher import MatchResult
 from responder.store import alerts, incidents
-from responder.store.store import Connection
 from responder.telemetry import get_logger
 
 log = get_logger("pipeline")
@@ -230,7 +229,7 @@ class Pipeline:
             try:
                 await settle_orphans(self._ctx)
                 await close_quiet(self._ctx)
-                for incident_id in await self._ctx.store.read(_with_work):
+                for incident_id in await self._ctx.store.read(incidents.with_work):
                     if not self._ctx.queue.knows(incident_id):
                         self._ctx.queue.add(incident_id)
                 await self._measure()
@@ -246,9 +245,3 @@ class Pipeline:
         self.pending_alerts = (await ctx.store.read(alerts.counts)).pending
         ctx.metrics.alerts_pending.set(self.pending_alerts)
         ctx.metrics.queue_depth.set(len(ctx.queue))
-
-
-def _with_work(con: Connection) -> tuple[str, ...]:
-    """Active incidents, and the silenced ones: a silence that ended wakes them."""
-    silenced, _ = incidents.page(con, states=(State.SUPPRESSED,), limit=500)
-    return (*incidents.active(con), *(incident.id for incident in silenced))

@@ -17,8 +17,6 @@ from typing import Any
 
 import aiohttp
 import yaml
-from rig.api import Api, unique
-from rig.controlplane import ControlPlane
 
 from console.client import Client, path_of
 from responder.app import Responder
@@ -34,6 +32,8 @@ from responder.rbac import manifest
 from responder.sandbox import Sandbox
 from responder.sandbox.kubelet import Kubelet
 from responder.settings import Settings, load_settings
+from rig.api import Api, unique
+from rig.controlplane import ControlPlane
 
 WEBHOOK_TOKEN = "webhook-token-of-the-tests"
 OPERATOR_TOKEN = "operator-token-of-the-tests"
