@@ -3,6 +3,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 BIN := .venv/bin
 STAMP := .venv/.installed
+# Most tests wait for clusters and processes: more of them at once than there are cores.
+WORKERS ?= 4
 
 .PHONY: demo test check format unit lock bench clean
 
@@ -10,7 +12,7 @@ demo: $(STAMP)
 	$(BIN)/clopus demo
 
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

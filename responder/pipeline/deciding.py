@@ -235,7 +235,8 @@ async def _choose(ctx: Context, incident: Incident, case: _Case) -> float | None
         for proposal in investigation.proposals
         if _shape(proposal.action) not in tried
     ]
-    if mode is Mode.AUTONOMOUS and any(_only_waits_for_its_turn(verdict) for _, verdict in judged):
+    may_go = any(verdict.autonomous for _, verdict in judged)
+    if mode is Mode.AUTONOMOUS and not may_go and any(_only_waits_for_its_turn(verdict) for _, verdict in judged):
         return _BUSY_SECONDS
     refusals = [_Refusal(proposal=p, checks=v.objections) for p, v in judged if not v.admitted]
     for proposal, verdict in _in_order(judged):

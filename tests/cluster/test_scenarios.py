@@ -38,7 +38,8 @@ from responder.domain.incident import ACTIVE_STATES, Outcome, State
 from responder.domain.refs import ObjectRef
 from responder.domain.views import IncidentDetail
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+# One process runs all cases: they wait side by side.
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("scenarios")]
 
 FILES = sorted((Path(__file__).parent / "scenarios").glob("*.yaml"))
 AT_ONCE = 6

@@ -109,7 +109,7 @@ async def test_a_compressed_body_is_read(api: Any, encoding: str, compress: Call
         ((PAYLOADS / "bad-01-kubernaut-not-json.txt").read_bytes(), {}),
         ((PAYLOADS / "bad-02-opensre-no-alerts-array.json").read_bytes(), {}),
         (b"this is no gzip", {"Content-Encoding": "gzip"}),
-        (gzip.compress(b"{}" * 100)[:-20], {"Content-Encoding": "gzip"}),
+        (gzip.compress(b"{}" * 100, mtime=0)[:-20], {"Content-Encoding": "gzip"}),
         (b'{"alerts": []', {"Content-Encoding": "rot13"}),
     ],
 )

@@ -215,7 +215,11 @@ LIBRARY = [
     (API.ForbiddenException(status=403), Forbidden),
     (API.ServiceException(status=503), ClusterUnavailable),
     (CONFIG.ConfigException("no token"), ClusterUnavailable),
-    *((exc(GONE_404), ObjectGone) for exc in exceptions_of(DYNAMIC) if issubclass(exc, DYNAMIC.DynamicApiError)),
+    *(
+        (exc(GONE_404), ObjectGone)
+        for exc in sorted(exceptions_of(DYNAMIC), key=lambda exc: exc.__name__)
+        if issubclass(exc, DYNAMIC.DynamicApiError)
+    ),
 ]
 # Raised by the dynamic client's discovery only, which is not used.
 UNUSED = {DYNAMIC.ResourceNotFoundError, DYNAMIC.ResourceNotUniqueError, DYNAMIC.KubernetesValidateMissing}
