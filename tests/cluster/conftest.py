@@ -26,6 +26,19 @@ _control_plane_assets = pytest.StashKey[Path | binaries.Missing]()
 _alertmanager_assets = pytest.StashKey[Path | binaries.Missing]()
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A real control plane is slow ground: what `sandbox_suffices` marks has a sibling that proves the same there."""
+    spared = [
+        item
+        for item in items
+        if item.get_closest_marker("sandbox_suffices")
+        and isinstance(item, pytest.Function)
+        and "control plane" in getattr(item, "callspec", None).params.values()  # type: ignore[union-attr]
+    ]
+    config.hook.pytest_deselected(items=spared)
+    items[:] = [item for item in items if item not in spared]
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Builds what the selected tests will start: here, because minutes of compiling are no part of any test's time."""
     if session.config.option.collectonly:
