@@ -12,7 +12,7 @@ demo: $(STAMP)
 	$(BIN)/clopus demo
 
 test: check
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -31,7 +31,7 @@ from responder.domain.views import IncidentDetail, PlanPage
 from responder.store import alerts, audit, executions, incidents, plans
 from responder.store.connection import Connection
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("history")]
+pytestmark = pytest.mark.timeout(240)
 
 SEED = int(os.environ.get("CLOPUS_HISTORY_SEED", "1"))
 STORM_SECONDS = 25.0

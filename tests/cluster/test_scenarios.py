@@ -38,8 +38,8 @@ from responder.domain.incident import ACTIVE_STATES, Outcome, State
 from responder.domain.refs import ObjectRef
 from responder.domain.views import IncidentDetail
 
-# One process runs all cases: they wait side by side.
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("scenarios")]
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 FILES = sorted((Path(__file__).parent / "scenarios").glob("*.yaml"))
 AT_ONCE = 6
