@@ -38,7 +38,6 @@ from responder.domain.incident import ACTIVE_STATES, Outcome, State
 from responder.domain.refs import ObjectRef
 from responder.domain.views import IncidentDetail
 
-
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 FILES = sorted((Path(__file__).parent / "scenarios").glob("*.yaml"))
