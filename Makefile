@@ -3,8 +3,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 BIN := .venv/bin
 STAMP := .venv/.installed
-# Three processes: the tests wait a lot, and they time things, so that a crowd would disturb them.
-WORKERS ?= 3
+# Two processes: the tests wait a lot, and they time things, so that a crowd would disturb them.
+WORKERS ?= 2
 
 .PHONY: demo test check format unit lock bench clean
 

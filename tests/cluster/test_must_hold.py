@@ -72,6 +72,12 @@ def container_of(body: Any) -> Any:
     return body["spec"]["template"]["spec"]["containers"][0]
 
 
+def applied(detail: IncidentDetail) -> list[ExecutionKind]:
+    """What took effect. A status report between read and write keeps an attempt out; it is made anew."""
+    done = (view.execution for view in detail.executions)
+    return [execution.kind for execution in done if execution.outcome is ExecutionOutcome.APPLIED]
+
+
 def kinds(detail: IncidentDetail) -> list[str]:
     return [view.plan.action.kind for view in detail.plans]
 
@@ -139,7 +145,7 @@ async def test_faults_that_hide_each_other_are_mended_under_one_incident(world: 
     assert kinds(detail)[0] == "set_image"
     assert "set_ports" in kinds(detail)
     assert len(await world.incidents()) == 1
-    assert len(world.effective_writes()) == len(detail.executions)
+    assert len(world.effective_writes()) == len(applied(detail))
 
 
 @pytest.mark.inv(35)
@@ -154,7 +160,7 @@ async def test_a_fix_that_makes_things_worse_is_taken_back_to_the_byte(world: Wo
     assert detail.incident.outcome is Outcome.ROLLED_BACK, detail.incident.summary
     after = await world.get("Deployment", "web")
     assert after["spec"] == before["spec"]
-    assert [e.execution.kind for e in detail.executions] == [ExecutionKind.APPLY, ExecutionKind.ROLLBACK]
+    assert applied(detail) == [ExecutionKind.APPLY, ExecutionKind.ROLLBACK]
 
 
 @pytest.mark.inv(35)
@@ -168,9 +174,7 @@ async def test_a_change_by_someone_else_in_between_stops_the_rollback(world: Wor
     await world.patch("Deployment", "web", {"metadata": {"annotations": {"team": "was here"}}})
     detail = await world.incident("web")
     assert detail.incident.outcome is Outcome.ROLLBACK_FAILED, detail.incident.summary
-    assert [e.execution.kind for e in detail.executions if e.execution.outcome is ExecutionOutcome.APPLIED] == [
-        ExecutionKind.APPLY
-    ]
+    assert applied(detail) == [ExecutionKind.APPLY]
 
 
 @pytest.mark.inv(32)
