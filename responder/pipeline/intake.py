@@ -66,9 +66,10 @@ async def take_in(ctx: Context) -> bool:
         await _fold_all(ctx, located)
     except TemporaryError:
         raise
-    except Exception:
+    except Exception as exc:
         # One alert must not hold up the others: fold them one by one and set aside the one that cannot be.
-        log.exception("a batch of alerts could not be folded")
+        log.exception("a batch of alerts could not be folded", alerts=len(located))
+        ctx.metrics.reconcile_errors.labels(error=type(exc).__name__).inc()
         await _fold_singly(ctx, located)
     return len(pending) == BATCH
 
