@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -81,38 +82,65 @@ class Alertmanager:
 
 
 class Relay:
-    """Between Alertmanager and Clopus. Kills Clopus when its first answer is on the way, and passes that on, or not."""
+    """Between Alertmanager and Clopus. Kills Clopus when its first answer is on the way, and passes that on, or not.
+
+    A context: when it is left, nobody listens and every connection is closed.
+    """
 
     def __init__(self, clopus: Any, *, pass_on: bool) -> None:
         self._clopus, self._pass_on = clopus, pass_on
+        self._connections: set[asyncio.Task[None]] = set()
         self.answers: list[bytes] = []
         self.killed = asyncio.Event()
 
-    async def open(self) -> asyncio.Server:
-        return await asyncio.start_server(self._serve, "127.0.0.1", 0)
+    async def __aenter__(self) -> Relay:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = asyncio.create_task(self._serve(reader, writer))
+        self._connections.add(connection)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            upstream, to_upstream = await asyncio.open_connection("127.0.0.1", self._clopus.port)
-        except OSError:
-            writer.close()
-            return
-        requests = asyncio.create_task(_copy(reader, to_upstream))
-        try:
-            while answer := await upstream.read(65_536):
-                self.answers.append(answer)
-                if not self.killed.is_set():
-                    await self._clopus.kill()
-                    self.killed.set()
-                    if not self._pass_on:
-                        break
-                writer.write(answer)
-        except ConnectionError:
-            pass
-        finally:
-            requests.cancel()
-            to_upstream.close()
-            writer.close()
+        async with _closing(writer):
+            with suppress(OSError):
+                upstream, to_upstream = await asyncio.open_connection("127.0.0.1", self._clopus.port)
+                async with _closing(to_upstream):
+                    requests = asyncio.create_task(_copy(reader, to_upstream))
+                    try:
+                        await self._answer(upstream, writer)
+                    finally:
+                        requests.cancel()
+                        await asyncio.gather(requests, return_exceptions=True)
+
+    async def _answer(self, upstream: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while answer := await upstream.read(65_536):
+            self.answers.append(answer)
+            if not self.killed.is_set():
+                await self._clopus.kill()
+                self.killed.set()
+                if not self._pass_on:
+                    return
+            writer.write(answer)
+            await writer.drain()
+
+
+@asynccontextmanager
+async def _closing(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+    """Closed once this is left: what was written is sent first."""
+    try:
+        yield
+    finally:
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -208,9 +236,8 @@ async def test_a_post_that_a_dying_process_never_read_arrives_after_the_restart(
 async def test_a_kill_right_after_the_commit_loses_nothing_and_doubles_nothing(
     running: Any, start_alertmanager: Any, until: Callable[..., Any], starts_at: datetime, answer: str
 ) -> None:
-    relay = Relay(running, pass_on=answer == "arrives")
-    async with await relay.open() as server:
-        alertmanager = await start_alertmanager(server.sockets[0].getsockname()[1])
+    async with Relay(running, pass_on=answer == "arrives") as relay:
+        alertmanager = await start_alertmanager(relay.port)
         await alertmanager.alert(starts_at=starts_at)
         async with asyncio.timeout(30):
             await relay.killed.wait()
