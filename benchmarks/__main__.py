@@ -7,10 +7,15 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 
-from benchmarks import ingest, memory, plan
+from benchmarks import ingest, memory, plan, watch
 from benchmarks.result import Result, table
 
-BENCHMARKS: dict[str, Callable[[], Result]] = {"ingest": ingest.run, "plan": plan.run, "memory": memory.run}
+BENCHMARKS: dict[str, Callable[[], Result]] = {
+    "ingest": ingest.run,
+    "plan": plan.run,
+    "memory": memory.run,
+    "watch": watch.run,
+}
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,8 +49,10 @@ class Running:
 
 
 @contextmanager
-def responder(directory: Path, access: Access, rules: str) -> Iterator[Running]:
-    """A responder on the cluster until the end of the block."""
+def responder(
+    directory: Path, access: Access, rules: str, *, sections: Mapping[str, Mapping[str, object]] | None = None
+) -> Iterator[Running]:
+    """A responder on the cluster until the end of the block. `sections` of the settings replace those given here."""
     for name, text in (
         ("webhook", f"alertmanager:{_TOKENS['webhook']}"),
         ("operator", f"olga:{_TOKENS['operator']}"),
@@ -69,9 +71,10 @@ def responder(directory: Path, access: Access, rules: str) -> Iterator[Running]:
         | ({"ca_file": access.ca_file} if access.ca_file else {}),
         "rules": {"paths": [str(directory / "rules.yaml")]},
         "log": {"level": "warning"},
+        "watch": {"enabled": False},
     }
     path = directory / "clopus.yaml"
-    path.write_text(json.dumps(settings), encoding="utf-8")
+    path.write_text(json.dumps({**settings, **(sections or {})}), encoding="utf-8")
     with child("benchmarks.responder_process", str(path)) as process:
         yield Running(
             pid=process.pid,

@@ -32,9 +32,11 @@ from responder.domain.incident import State
 from responder.domain.investigation import Evidence, Finding, Investigation, Step
 from responder.domain.manifest import Json
 from responder.domain.plan import Approval, Plan, PlanState
+from responder.domain.versions import difference_told, headline
 from responder.domain.views import ExecutionView, IncidentDetail, InvestigationSummary, PlanView, Reasoning
 
 _LABEL = 10
+_BEFORE = 5
 _STEP_HEAD = 120
 """Characters of a reasoning step that show while it is shut."""
 _SHUT, _OPEN = "▸ ", "▾ "
@@ -98,6 +100,7 @@ def tell(known: Known, *, width: int, opened: frozenset[str], now: datetime) -> 
     page = _Page(width, opened)
     _happened(page, known.detail, now)
     _why(page, known)
+    _changed_before(page, known.detail)
     views = known.detail.plans
     for view in views:
         _change(page, view, known.detail.executions, newest=view is views[-1])
@@ -207,6 +210,10 @@ def _happened(page: _Page, detail: IncidentDetail, now: datetime) -> None:
     since = f"opened {age((now - incident.opened_at).total_seconds())} ago, {moment(incident.opened_at)}{ended}"
     page.lines.append(Line((Span(state, state_tone(incident.state)), Span(f"  {incident.id}", Tone.DIM))))
     page.say("object", incident.key, Tone.STRONG)
+    if incident.cause:
+        more = f" and {incident.members - len(detail.members)} more" if incident.members > len(detail.members) else ""
+        named = ", ".join(ref.key for ref in detail.members)
+        page.say("members", f"{incident.workloads} with {incident.cause}: {named}{more}")
     page.say("what", incident.summary or "nothing is known yet")
     page.say("alerts", _alert_names(detail) + (f", severity {incident.severity}" if incident.severity else ""))
     page.say("when", since)
@@ -252,6 +259,17 @@ def _why(page: _Page, known: Known) -> None:
         page.say("ruled out", f"{fact.hypothesis}: {fact.because}", Tone.DIM)
     for hole in run.unchecked:
         page.say("unchecked", f"{hole.what}: {hole.why}", Tone.WAITS)
+
+
+def _changed_before(page: _Page, detail: IncidentDetail) -> None:
+    opened = detail.incident.opened_at
+    before = [version for version in detail.changes if version.at <= opened][:_BEFORE]
+    if not before:
+        return
+    page.section("BEFORE", "what others changed, newest first")
+    for version in before:
+        head = flat(f"{version.ref} {headline(version, since=opened)}")
+        page.fold(f"version:{version.seq}", head, [difference_told(item) for item in version.differences])
 
 
 def _full_run(reasoning: Reasoning | None, run_id: str) -> Investigation | None:

@@ -54,7 +54,7 @@ def row(incident: Incident, *, width: int, now: datetime) -> Line:
             incident.outcome.replace("_", " "),
             flat(incident.severity),
             mode or "-",
-            short_key(incident.key),
+            _object(incident),
             _summary(incident),
         ),
         skip=2,
@@ -69,6 +69,12 @@ def preview(incident: Incident, width: int) -> str:
     rule = f"rule {incident.rule or 'none'}"
     first, *rest = wrap(f"{flat(incident.key)}{ended}, {flat(rule)}: {_summary(incident)}", width)
     return "\n".join((first, fit(" ".join(rest), width).rstrip()))
+
+
+def _object(incident: Incident) -> str:
+    """With members, their number comes first: it must not be cut off."""
+    counted = f"({incident.workloads}) " if incident.members else ""
+    return counted + short_key(incident.key)
 
 
 def _summary(incident: Incident) -> str:

@@ -23,11 +23,19 @@ from responder.api.services import Services
 from responder.cluster.client import Client, Limits
 from responder.cluster.kubernetes import KubernetesCluster
 from responder.cluster.protocol import Cluster
+from responder.datasource.prometheus import Prometheus
+from responder.detector.checks import OutsideChecks
+from responder.detector.episodes import Episodes
+from responder.detector.recorder import Recorder, RecordLimits
+from responder.detector.scope import Scope
+from responder.detector.watcher import Watcher, WatcherOptions
 from responder.domain import ids
 from responder.domain.errors import ConfigError
 from responder.domain.incident import Incident, Outcome, State
 from responder.domain.rule import Mode
+from responder.domain.views import WatchPage
 from responder.pipeline import Brakes, Context, Options, Pipeline
+from responder.pipeline.context import Sightings
 from responder.rules.reload import LiveRules
 from responder.settings import Settings
 from responder.store import audit, incidents, modes, rule_sets
@@ -69,6 +77,8 @@ class Responder:
         self._stopping = False
         self._recorded_rules = ""
         self._queue = WorkQueue()
+        self._prometheus = _prometheus(settings)
+        self._watcher = self._build_watcher() if settings.watch.enabled else None
         self.pipeline = Pipeline(self._context(brakes, analyzers))
         self._listener = Listener(
             build_app(self._services()),
@@ -78,7 +88,7 @@ class Responder:
                 shutdown_seconds=min(5.0, settings.server.shutdown_seconds / 2),
             ),
         )
-        self._watcher: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
     async def start(
@@ -134,9 +144,10 @@ class Responder:
         try:
             await self.pipeline.stop(within_seconds=self._settings.server.shutdown_seconds / 2)
             await self._listener.close()
-            if self._watcher is not None:
-                await self._watcher
+            await self._end_tasks()
             await self._cluster.close()
+            if self._prometheus is not None:
+                await self._prometheus.close()
         finally:
             await asyncio.to_thread(self._store.close)
         log.info("stopped")
@@ -146,8 +157,63 @@ class Responder:
         self._metrics.rules_loaded.set(len(self._rules.rule_set.rules))
         await self._listener.open(self._settings.server.host, self._settings.server.port)
         await self.pipeline.start()
-        self._watcher = asyncio.create_task(self._rules.watch(self._rules_reloaded, self._stop_watching), name="rules")
+        reload = self._rules.watch(self._rules_reloaded, self._stop_watching)
+        self._tasks.append(asyncio.create_task(reload, name="rules"))
+        if self._watcher is not None:
+            self._tasks.append(asyncio.create_task(self._watcher.run(), name="watcher"))
         log.info("listening", host=self._settings.server.host, port=self.port, rules=len(self._rules.rule_set.rules))
+
+    async def _end_tasks(self) -> None:
+        for task in self._tasks:
+            if task.get_name() == "watcher":
+                task.cancel()
+        for failure in await asyncio.gather(*self._tasks, return_exceptions=True):
+            if isinstance(failure, Exception):
+                log.error("a task had failed", problem=str(failure))
+
+    def _build_watcher(self) -> Watcher:
+        settings, watch = self._settings, self._settings.watch
+        scope = Scope.from_settings(watch, settings.cluster.namespaces)
+        return Watcher(
+            cluster=self._cluster,
+            store=self._store,
+            episodes=Episodes(soak_seconds=watch.soak_seconds, age_factor=watch.age_factor),
+            recorder=self._build_recorder() if settings.changes.enabled else None,
+            checks=OutsideChecks(
+                cluster=self._cluster, datasource=self._prometheus, enabled=frozenset(settings.watch.checks)
+            ),
+            options=WatcherOptions(
+                scope=scope,
+                record=settings.changes.enabled,
+                checks=frozenset(watch.checks),
+                resync_seconds=watch.resync_seconds,
+                exclude_init_containers=watch.exclude_init_containers,
+            ),
+            metrics=self._metrics,
+            alerts_accepted=lambda: self.pipeline.alerts_accepted(),
+            now=utc_now,
+            monotonic=time.monotonic,
+        )
+
+    def _build_recorder(self) -> Recorder:
+        limits = self._settings.changes
+        return Recorder(
+            self._store,
+            now=utc_now,
+            limits=RecordLimits(
+                keep_days=limits.keep_days,
+                max_versions=limits.max_versions,
+                max_object_bytes=limits.max_object_bytes,
+                max_total_bytes=limits.max_total_bytes,
+            ),
+            selects=lambda kind, namespace: self._watcher is None or self._watcher.may_select(kind, namespace),
+            metrics=self._metrics,
+        )
+
+    def _watches(self) -> WatchPage:
+        if self._watcher is None:
+            return WatchPage(enabled=False)
+        return WatchPage(enabled=True, watches=self._watcher.views())
 
     def _context(self, brakes: Brakes, analyzers: Mapping[str, Analyzer]) -> Context:
         settings = self._settings
@@ -168,10 +234,16 @@ class Responder:
                 workers=settings.pipeline.workers,
                 max_plans_per_incident=settings.pipeline.max_plans_per_incident,
                 late_write_seconds=settings.cluster.late_write_seconds,
+                shared_cause_workloads=settings.intake.shared_cause_workloads,
+                storm_workloads=settings.intake.storm_workloads,
+                storm_seconds=settings.intake.storm_seconds,
             ),
             now=utc_now,
             monotonic=time.monotonic,
             mint=mint,
+            sightings=Sightings()
+            if self._watcher is None
+            else Sightings(causes=self._watcher.causes_of, owner=self._watcher.owner_of),
         )
 
     def _services(self) -> Services:
@@ -183,7 +255,8 @@ class Responder:
             credentials=_credentials(self._settings),
             now=utc_now,
             not_ready=self._not_ready,
-            dead=lambda: self.pipeline.failed,
+            dead=self._dead,
+            watches=self._watches,
             allowed_hosts=_service_names(self._settings),
             on_too_large=self._too_large,
             webhook_max_bytes=server.max_body_bytes,
@@ -200,9 +273,14 @@ class Responder:
             reasons.append(f"store: {self._store.problem}")
         if self.pipeline.pending_alerts >= self._settings.intake.max_pending_alerts:
             reasons.append(f"{self.pipeline.pending_alerts} alerts wait to be folded into incidents")
-        if self.pipeline.failed:
-            reasons.append(f"the {self.pipeline.failed} task has ended")
+        if dead := self._dead():
+            reasons.append(f"the {dead} task has ended")
         return tuple(reasons)
+
+    def _dead(self) -> str:
+        """The task that has ended though it must not, and only a restart brings back."""
+        ended = [task.get_name() for task in self._tasks if task.done() and not self._stopping]
+        return self.pipeline.failed or (ended[0] if ended else "")
 
     def _rules_reloaded(self, rules: LiveRules) -> None:
         self._metrics.rules_reload_failed.set(int(rules.error is not None))
@@ -237,6 +315,16 @@ class Responder:
         )
 
 
+def _prometheus(settings: Settings) -> Prometheus | None:
+    if settings.prometheus.url:
+        return Prometheus(settings.prometheus.url, token_file=settings.prometheus.token_file)
+    if "volume_nearly_full" in settings.watch.checks:
+        raise ConfigError(
+            path="settings", key="watch.checks", problem="volume_nearly_full asks Prometheus; set prometheus.url"
+        )
+    return None
+
+
 def _service_names(settings: Settings) -> frozenset[str]:
     """The names under which operators may call, beside loopback and addresses: the Service's, and those configured."""
     namespace = settings.cluster.own_namespace or "clopus"
@@ -268,14 +356,14 @@ async def _client(settings: Settings) -> Client:
     wanted = settings.cluster
     limits = Limits(request=wanted.request_timeout_seconds)
     if wanted.api_url:
-        token = ""
-        if wanted.token_file is not None:
+        token_file = wanted.token_file
+        if token_file is not None:
             try:
-                token = wanted.token_file.read_text(encoding="utf-8").strip()
+                await asyncio.to_thread(token_file.read_bytes)
             except OSError as exc:
-                problem = f"{wanted.token_file} cannot be read: {exc.strerror}"
+                problem = f"{token_file} cannot be read: {exc.strerror}"
                 raise ConfigError(path="settings", key="cluster.token_file", problem=problem) from exc
-        return Client.from_token(url=wanted.api_url, token=token, ca_file=wanted.ca_file, limits=limits)
+        return Client.from_token(url=wanted.api_url, token_file=token_file, ca_file=wanted.ca_file, limits=limits)
     if wanted.kubeconfig is not None or wanted.context:
         return await Client.from_kubeconfig(wanted.kubeconfig, context=wanted.context or None, limits=limits)
     return Client.in_cluster(limits=limits)

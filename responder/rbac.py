@@ -1,7 +1,8 @@
 """The least rights that Clopus needs, as RBAC manifests: per namespace one Role for reading, and one for the actions.
 
 Pure: it prints, a person applies. Reading rights are the same for every install and stand here; those for writing come
-from the enabled actions, which declare them. No cluster-wide right, no Secret, no exec, no way to make a pod.
+from the enabled actions, which declare them. No Secret, no exec, no way to make a pod, and nothing cluster-wide unless
+it is asked for: then one ClusterRole, for reading only.
 
 Format: https://kubernetes.io/docs/reference/access-authn-authz/rbac/
 """
@@ -32,6 +33,7 @@ READ_PERMISSIONS: tuple[Permission, ...] = (
             "persistentvolumeclaims",
             "pods",
             "resourcequotas",
+            "serviceaccounts",
             "services",
         )
     ),
@@ -44,9 +46,23 @@ READ_PERMISSIONS: tuple[Permission, ...] = (
     Permission(group="batch", resource="cronjobs", verbs=_LOOK),
     Permission(group="batch", resource="jobs", verbs=_LOOK),
     Permission(group="discovery.k8s.io", resource="endpointslices", verbs=_LOOK),
+    Permission(group="networking.k8s.io", resource="ingresses", verbs=_LOOK),
+    Permission(group="networking.k8s.io", resource="networkpolicies", verbs=_LOOK),
     Permission(group="policy", resource="poddisruptionbudgets", verbs=_LOOK),
+    Permission(group="rbac.authorization.k8s.io", resource="rolebindings", verbs=_LOOK),
+    Permission(group="rbac.authorization.k8s.io", resource="roles", verbs=_LOOK),
 )
-"""What an investigation looks at. The namespace itself is added by name: its labels say which pods it admits."""
+"""What an investigation and the record of changes look at. The namespace itself is added by name: its labels say which
+pods it admits."""
+
+CLUSTER_PERMISSIONS: tuple[Permission, ...] = (
+    Permission(resource="namespaces", verbs=_LOOK),
+    Permission(resource="nodes", verbs=_LOOK),
+)
+"""What exists once per cluster. Without it, trouble of nodes and of namespaces goes unseen."""
+
+CHECK_PERMISSIONS: tuple[Permission, ...] = (Permission(group="cert-manager.io", resource="certificates", verbs=_LOOK),)
+"""For the check `certificate_expiry`."""
 
 _NEVER = frozenset(
     {"*", "secrets", "serviceaccounts", "serviceaccounts/token", "pods/exec", "pods/attach", "pods/portforward"}
@@ -66,21 +82,31 @@ def manifest(
     service_account: str,
     own_namespace: str,
     permissions: Sequence[Permission],
+    cluster: bool = False,
+    everywhere: bool = False,
+    checks: bool = False,
 ) -> list[Document]:
     """Roles and their bindings for each namespace, in a stable order.
 
     `kinds` are the enabled actions, for people to read; `permissions` what these need. Without any, Clopus only reads.
+    `cluster` adds reading of nodes and namespaces, `everywhere` besides of all that Clopus looks at in any namespace,
+    `checks` what the proactive checks look at.
 
     Raises:
         PolicyViolation: a permission is one that no action may ever have.
     """
     for permission in permissions:
         _refuse_excess(permission)
+    subject: Document = {"kind": "ServiceAccount", "name": service_account, "namespace": own_namespace}
+    looks = (*READ_PERMISSIONS, *(CHECK_PERMISSIONS if checks else ()))
     documents: list[Document] = []
+    if cluster or everywhere:
+        wide = _rules((*CLUSTER_PERMISSIONS, *(looks if everywhere else ())))
+        documents.extend(_granted("clopus-reader", "", wide, subject))
     for namespace in sorted(set(namespaces)):
-        subject: Document = {"kind": "ServiceAccount", "name": service_account, "namespace": own_namespace}
-        reading = [_own_namespace_rule(namespace), *_rules(READ_PERMISSIONS)]
-        documents.extend(_granted("clopus-reader", namespace, reading, subject))
+        if not everywhere:
+            reading = [_own_namespace_rule(namespace), *_rules(looks)]
+            documents.extend(_granted("clopus-reader", namespace, reading, subject))
         if permissions:
             actions = {"clopus.dev/actions": ",".join(sorted(set(kinds)))}
             documents.extend(_granted("clopus-fixer", namespace, _rules(permissions), subject, annotations=actions))
@@ -114,17 +140,21 @@ def _granted(
     *,
     annotations: Mapping[str, str] | None = None,
 ) -> tuple[Document, Document]:
-    metadata: Document = {"name": role, "namespace": namespace, "labels": dict(_LABELS)}
+    """The role and its binding; without a namespace, the kinds that hold for the whole cluster."""
+    kind = "Role" if namespace else "ClusterRole"
+    place = {"namespace": namespace} if namespace else {}
+    metadata: Document = {"name": role, **place, "labels": dict(_LABELS)}
+    binding: Document = {"name": role, **place, "labels": dict(_LABELS)}
     if annotations:
         metadata["annotations"] = dict(annotations)
     api_version = "rbac.authorization.k8s.io/v1"
     return (
-        {"apiVersion": api_version, "kind": "Role", "metadata": metadata, "rules": rules},
+        {"apiVersion": api_version, "kind": kind, "metadata": metadata, "rules": rules},
         {
             "apiVersion": api_version,
-            "kind": "RoleBinding",
-            "metadata": {"name": role, "namespace": namespace, "labels": dict(_LABELS)},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role},
+            "kind": f"{kind}Binding",
+            "metadata": binding,
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": role},
             "subjects": [dict(subject)],
         },
     )

@@ -2,7 +2,7 @@
 
 Decides by shape: tokens whose form names their issuer, key blocks, credentials in URLs and headers, and values behind
 a name that promises a secret. What has neither form nor name cannot be known for a secret here; that is why Clopus
-never reads Secrets and never keeps the values of ConfigMaps.
+never reads Secrets, and why an investigation keeps no values of ConfigMaps.
 
 Formats: https://docs.github.com/en/authentication/keeping-your-account-and-data-secure/about-authentication-to-github,
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html, https://datatracker.ietf.org/doc/html/rfc7519

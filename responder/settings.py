@@ -28,6 +28,8 @@ Plain: TypeAlias = "dict[str, Plain] | list[Plain] | str | int | float | bool | 
 Place: TypeAlias = tuple[str, int, int]
 """File, line, column."""
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+NameGlob = Annotated[str, StringConstraints(pattern=r"^[-a-z0-9.*?\[\]!]{1,253}$")]
+Check = Literal["certificate_expiry", "volume_nearly_full", "hpa_at_maximum", "single_replica", "image_latest"]
 Namespace = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
 
 
@@ -133,6 +135,17 @@ class Intake(_Section):
     grace_seconds: float = Field(
         default=300.0, ge=0, description="A copy that arrives this long after its resolve does not reopen, seconds"
     )
+    shared_cause_workloads: int = Field(
+        default=3,
+        ge=0,
+        description="So many workloads with one known cause (image, node, ConfigMap) are one incident; 0: never",
+    )
+    storm_workloads: int = Field(
+        default=5,
+        ge=0,
+        description="So many workloads with one alert name within storm_seconds are one incident; 0: never",
+    )
+    storm_seconds: float = Field(default=300.0, gt=0, description="See storm_workloads, seconds")
 
 
 class Pipeline(_Section):
@@ -142,6 +155,64 @@ class Pipeline(_Section):
     max_plans_per_incident: int = Field(
         default=5, ge=1, le=50, description="Plans of one incident before a human must look"
     )
+
+
+class Watch(_Section):
+    """Kubernetes as a source of alerts, and the record of what others changed."""
+
+    enabled: bool = Field(default=True, description="Watch the cluster; `false` leaves only the webhook")
+    namespaces: tuple[NameGlob, ...] = Field(
+        default=(),
+        description="Names or globs (`shop-*`) of namespaces to watch; empty takes cluster.namespaces, and without"
+        " these all. Only names, no globs: per-namespace Roles are enough",
+    )
+    namespace_selector: str = Field(
+        default="", description="Label selector (`team=shop,env!=dev`) that namespaces must match besides"
+    )
+    exclude_namespaces: tuple[NameGlob, ...] = Field(default=(), description="Names or globs of namespaces left out")
+    exclude_kinds: tuple[Text, ...] = Field(
+        default=(), description="Kinds of objects or of owners left out: `Job`, `CronJob`, `Node`"
+    )
+    exclude_names: tuple[NameGlob, ...] = Field(
+        default=(), description="Names or globs of objects or of their owners left out"
+    )
+    exclude_selector: str = Field(default="", description="Objects whose labels match this selector are left out")
+    exclude_init_containers: bool = Field(default=False, description="Leave the state of init containers out")
+    soak_seconds: float = Field(
+        default=60.0, ge=0, description="A condition is over once it has been gone this long, seconds; at the least"
+    )
+    age_factor: float = Field(
+        default=1.0, ge=0, le=100, description="Multiplies how long each condition must last before it counts"
+    )
+    resync_seconds: float = Field(
+        default=900.0, ge=10, description="Everything is listed again this often, seconds: a net under lost events"
+    )
+    checks: tuple[Check, ...] = Field(
+        default=(),
+        description="Proactive checks, which only ever report: certificate_expiry, volume_nearly_full, hpa_at_maximum,"
+        " single_replica, image_latest",
+    )
+
+
+class Changes(_Section):
+    """The record of what others changed."""
+
+    enabled: bool = Field(default=True, description="Record the versions of objects that explain failures")
+    keep_days: float = Field(default=30.0, gt=0, description="Older versions are dropped, days; the newest one stays")
+    max_versions: int = Field(default=50, ge=2, description="Versions kept of one object, count")
+    max_object_bytes: int = Field(
+        default=262_144, ge=1024, description="A larger version keeps its differences only, bytes"
+    )
+    max_total_bytes: int = Field(
+        default=512 * 1024 * 1024, ge=1_048_576, description="Of all versions together, bytes; the oldest go first"
+    )
+
+
+class Prometheus(_Section):
+    """Where metrics are asked for. Nothing depends on it but the check of volumes."""
+
+    url: str = Field(default="", pattern=r"^(https?://.+)?$", description="Base URL of Prometheus; empty: none")
+    token_file: Path | None = Field(default=None, description="Bearer token for it")
 
 
 class Log(_Section):
@@ -166,6 +237,9 @@ class Settings(_Section):
     mode: ModeSection = ModeSection()
     intake: Intake = Intake()
     pipeline: Pipeline = Pipeline()
+    watch: Watch = Watch()
+    changes: Changes = Changes()
+    prometheus: Prometheus = Prometheus()
     log: Log = Log()
 
 

@@ -78,6 +78,32 @@ class Metrics:
             "clopus_reconcile_errors", "Steps that failed, by class of error.", ["error"], registry=registry
         )
         self.queue_depth = Gauge("clopus_queue_depth", "Incidents that wait for a step.", registry=registry)
+        self.watches = Gauge("clopus_watches", "Watches by kind of object.", ["kind"], registry=registry)
+        self.watch_live = Gauge(
+            "clopus_watches_live",
+            "Watches that are complete and up to date; fewer than clopus_watches: trouble goes unseen.",
+            ["kind"],
+            registry=registry,
+        )
+        self.watch_objects = Gauge("clopus_watch_objects", "Objects in the caches.", ["kind"], registry=registry)
+        self.watch_relists = Gauge(
+            "clopus_watch_relists", "Complete lists after the first one, since the start.", ["kind"], registry=registry
+        )
+        self.watch_last_event_age = Gauge(
+            "clopus_watch_last_event_age_seconds", "Time since the newest event of a kind.", ["kind"], registry=registry
+        )
+        self.watch_lag_seconds = Histogram(
+            "clopus_watch_lag_seconds",
+            "Time from what an Event tells to its arrival.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.watch_errors = Counter(
+            "clopus_watch_errors", "Objects that could not be judged; a fault of Clopus.", registry=registry
+        )
+        self.changes_recorded = Counter(
+            "clopus_changes_recorded", "Versions of objects recorded, by event.", ["event"], registry=registry
+        )
         self.commits = Counter("clopus_store_commits", "Commits of the store.", registry=registry)
         self.commit_seconds = Histogram(
             "clopus_store_commit_seconds", "Time of one group commit.", buckets=_SECONDS, registry=registry

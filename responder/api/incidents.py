@@ -8,6 +8,7 @@ from aiohttp import web
 
 from responder.api.approvals import NoBody, plan_view
 from responder.api.auth import Role
+from responder.api.changes import around
 from responder.api.endpoint import IDENTITY, Endpoint, Parameter, answer
 from responder.api.requests import CURSOR, LIMIT, Query, read_body
 from responder.api.services import SERVICES
@@ -79,11 +80,13 @@ async def investigate(request: web.Request) -> web.Response:
 
 
 def _detail(con: Connection, incident_id: str) -> IncidentDetail:
+    incident = incidents.get(con, incident_id)
     return IncidentDetail(
-        incident=incidents.get(con, incident_id),
+        incident=incident,
+        members=incidents.members(con, incident_id) if incident.cause else (),
         alerts=tuple(
             AlertView(alert=alert, received_at=received_at)
-            for alert, received_at in alerts.of_incident(con, incident_id)[-MAX_ALERTS:]
+            for alert, received_at in alerts.of_incident(con, incident_id, MAX_ALERTS)
         ),
         timeline=incidents.timeline(con, incident_id),
         decisions=_decisions(con, incident_id),
@@ -93,6 +96,7 @@ def _detail(con: Connection, incident_id: str) -> IncidentDetail:
             ExecutionView(execution=item, verifications=executions.verifications(con, item.id))
             for item in executions.of_incident(con, incident_id)
         ),
+        changes=around(con, incident),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from responder.api import approvals, audit, health, incidents, mode, rules
+from responder.api import approvals, audit, changes, health, incidents, mode, rules, watches
 from responder.api.auth import Role
 from responder.api.endpoint import ROUTES, Endpoint, RouteTable, answer
 from responder.api.middlewares import answer_problems, guard, measure
@@ -25,7 +25,9 @@ def build_app(services: Services) -> web.Application:
         *approvals.ENDPOINTS,
         *mode.ENDPOINTS,
         *audit.ENDPOINTS,
+        *changes.ENDPOINTS,
         *rules.ENDPOINTS,
+        *watches.ENDPOINTS,
         *health.ENDPOINTS,
         _OPENAPI,
     )

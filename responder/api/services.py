@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from responder.domain.views import WatchPage
 from responder.telemetry import Metrics
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ def _ignore_too_large(size: int) -> None:
     """Stands in where nobody wants to know."""
 
 
+def _no_watches() -> WatchPage:
+    return WatchPage(enabled=False)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Services:
     store: Store
@@ -39,6 +44,8 @@ class Services:
     """What has ended that must not, and only a restart brings back; '' while all is well."""
     on_too_large: Callable[[int], None] = _ignore_too_large
     """Told the size of a webhook body that was refused: it will never heal by itself."""
+    watches: Callable[[], WatchPage] = _no_watches
+    """What is watched in the cluster, and how well."""
     allowed_hosts: frozenset[str] = field(default_factory=frozenset)
     """Host names that requests may be for, beside loopback and addresses; empty: every name."""
     webhook_max_bytes: int = 32 * 1024 * 1024

@@ -15,6 +15,7 @@ from responder import __version__
 _COMMANDS = {
     "approve": ("responder.cli.decide", "Approve a plan that waits; the digest is what is approved."),
     "audit": ("responder.cli.audit", "Check the chain of records."),
+    "changes": ("responder.cli.changes", "Show what others changed in the cluster."),
     "console": ("responder.cli.console", "See, understand, decide and undo, in a terminal."),
     "demo": ("responder.cli.demo", "Show the main job on a built-in cluster; needs nothing."),
     "incidents": ("responder.cli.show", "List incidents."),
@@ -27,6 +28,7 @@ _COMMANDS = {
     "rules": ("responder.cli.rules", "Check and test rule files."),
     "serve": ("responder.cli.serve", "Run the responder."),
     "show": ("responder.cli.show", "Show one incident: what, why, what changes, how to take it back."),
+    "watches": ("responder.cli.watches", "Show what is watched in the cluster, and what may not be."),
 }
 
 

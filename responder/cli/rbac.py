@@ -14,9 +14,7 @@ from responder.rules.loader import load
 
 
 @click.command()
-@click.option(
-    "--namespace", "-n", "namespaces", multiple=True, required=True, help="Namespace to watch over; repeatable."
-)
+@click.option("--namespace", "-n", "namespaces", multiple=True, help="Namespace to watch over; repeatable.")
 @click.option(
     "--action", "actions", multiple=True, type=click.Choice(ACTION_KINDS), help="Action to enable; repeatable."
 )
@@ -27,16 +25,26 @@ from responder.rules.loader import load
     type=click.Path(exists=True, path_type=Path),
     help="Enable the actions that these rule files name.",
 )
+@click.option("--cluster", is_flag=True, help="Also read nodes and namespaces: their trouble goes unseen without.")
+@click.option(
+    "--all-namespaces", is_flag=True, help="Read every namespace, by a ClusterRole; for globs and label selectors."
+)
+@click.option("--checks", is_flag=True, help="Also read what the proactive checks look at: certificates.")
 @click.option("--own-namespace", default="clopus", show_default=True, help="Where Clopus itself runs.")
 @click.option("--service-account", default="clopus", show_default=True)
 def rbac(
     namespaces: tuple[str, ...],
     actions: tuple[str, ...],
     rule_paths: tuple[Path, ...],
+    cluster: bool,
+    all_namespaces: bool,
+    checks: bool,
     own_namespace: str,
     service_account: str,
 ) -> None:
     """Print the least-privilege manifest as YAML. Without an action it is read-only: enough for report mode."""
+    if not namespaces and not all_namespaces:
+        raise click.UsageError("name the namespaces to watch over: --namespace NAME, or --all-namespaces")
     for name in (*namespaces, own_namespace):
         if not is_namespace_name(name):
             raise click.BadParameter(f"{name!r} is no namespace name")
@@ -48,5 +56,8 @@ def rbac(
         service_account=service_account,
         own_namespace=own_namespace,
         permissions=permissions_of(kinds),
+        cluster=cluster,
+        everywhere=all_namespaces,
+        checks=checks,
     )
     click.echo(to_yaml(documents), nl=False)

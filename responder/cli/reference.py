@@ -18,8 +18,9 @@ import click
 from prometheus_client.metrics import MetricWrapperBase
 
 from responder import settings
-from responder.api import approvals, audit, health, incidents, mode, routes, rules
+from responder.api import approvals, audit, changes, health, incidents, mode, routes, rules, watches
 from responder.api.auth import Role
+from responder.detector.conditions import NAMES
 from responder.domain.action import ACTION_TYPES, Action
 from responder.domain.refs import ObjectRef
 from responder.domain.snapshot import Snapshot
@@ -30,12 +31,14 @@ from responder.telemetry import Metrics
 BEGIN = "<!-- begin reference: {} -->"
 END = "<!-- end reference: {} -->"
 
-_API = (incidents, approvals, mode, audit, rules, health)
+_API = (incidents, approvals, mode, audit, changes, rules, watches, health)
 _ROLES = {None: "anyone", Role.WEBHOOK: "webhook", Role.VIEWER: "viewer", Role.OPERATOR: "operator"}
 
 
 @click.command()
-@click.argument("section", required=False, type=click.Choice(["settings", "metrics", "actions", "http", "database"]))
+@click.argument(
+    "section", required=False, type=click.Choice(["settings", "metrics", "actions", "conditions", "http", "database"])
+)
 @click.option(
     "--update",
     "files",
@@ -109,6 +112,10 @@ def _sample(action_type: type[Action]) -> Action:
     return cast("Callable[..., Action]", action_type)(**values)
 
 
+def conditions_section() -> str:
+    return _table(("alert name", "meaning"), ((f"`{name}`", NAMES[name]) for name in sorted(NAMES)))
+
+
 def http_section() -> str:
     return _table(("method", "path", "role", "what"), _endpoints())
 
@@ -160,6 +167,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "settings": settings_section,
     "metrics": metrics_section,
     "actions": actions_section,
+    "conditions": conditions_section,
     "http": http_section,
     "database": database_section,
 }

@@ -84,7 +84,7 @@ def _row(incident: Incident, now: datetime) -> tuple[str, ...]:
         _age((now - incident.opened_at).total_seconds()),
         incident.state.value,
         incident.outcome.value or "-",
-        visible(incident.key),
+        visible(incident.key) + (f" ({incident.workloads})" if incident.members else ""),
     )
 
 

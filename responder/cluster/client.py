@@ -1,7 +1,8 @@
 """One connection to an API server: credentials, TLS, time limits, retries of reads. Bodies stay bytes.
 
-kubernetes_asyncio reads kubeconfigs and service account files, refreshes tokens and sets up the TLS session. Its
-request methods are not used: they follow redirects with the body, have no time limit, and raise one class for all.
+kubernetes_asyncio reads kubeconfigs and service account files and sets up the TLS session. Its request methods are not
+used: they follow redirects with the body, have no time limit, and raise one class for all. A token that was refused is
+read afresh before the next request: whoever renewed it need not restart anything.
 
 Reads are repeated with jittered backoff while the server is busy or away, as long as it asks for within limits. A
 write is sent once: what became of a lost one is for the caller to find out.
@@ -10,8 +11,8 @@ write is sent once: what became of a lost one is for the caller to find out.
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
@@ -22,12 +23,14 @@ from kubernetes_asyncio import config as kube_config
 from kubernetes_asyncio.client import Configuration
 from kubernetes_asyncio.client.rest import RESTClientObject
 from kubernetes_asyncio.config.config_exception import ConfigException
+from kubernetes_asyncio.config.incluster_config import SERVICE_TOKEN_FILENAME
 from kubernetes_asyncio.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION
 from tenacity import AsyncRetrying, RetryCallState, retry_any, retry_if_exception, retry_if_result, stop_after_delay
 from tenacity.stop import stop_after_attempt
 from tenacity.wait import wait_random_exponential
 from yaml import YAMLError
 
+from responder.cluster.credentials import CredentialMissing, Renewal, TokenFile
 from responder.cluster.errors import RETRIED_STATUSES, Call, from_answer, from_exception
 from responder.domain.errors import ConfigError, ResponderError
 from responder.domain.manifest import Json
@@ -35,14 +38,14 @@ from responder.domain.manifest import Json
 JSON = "application/json"
 JSON_PATCH = "application/json-patch+json"
 
-CREDENTIAL_PERIOD = 60.0  # seconds between looks at a kubeconfig whose token may have been renewed
-
 # What an exchange with the server or the session can raise. Cancellation is not among them: it belongs to the caller.
 _TRANSPORT = (aiohttp.ClientError, TimeoutError, OSError)
 # The library walks through a kubeconfig without checking its shape first.
 _MALFORMED = (ConfigException, OSError, YAMLError, AttributeError, LookupError, TypeError, ValueError)
 # A certificate that does not check out now will not check out in a second.
 _HOPELESS = (aiohttp.ClientConnectorCertificateError, aiohttp.InvalidURL)
+# Seconds of silence, seconds between probes, probes without an answer. Not every system knows all of them.
+_KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,14 +95,26 @@ class Client:
     """Owns one HTTP session; `close` it. Made by `from_token`, `from_kubeconfig` or `in_cluster`."""
 
     def __init__(self, configuration: Configuration, *, limits: Limits | None = None) -> None:
+        configuration.connection_pool_maxsize = 0  # no limit: every watch holds a connection for good
         self._configuration = configuration
         self._limits = limits or Limits()
         self._session = cast("_Session", RESTClientObject(configuration))
 
     @classmethod
-    def from_token(cls, *, url: str, token: str, ca_file: Path | None = None, limits: Limits | None = None) -> Client:
+    def from_token(
+        cls,
+        *,
+        url: str,
+        token: str = "",
+        token_file: Path | None = None,
+        ca_file: Path | None = None,
+        limits: Limits | None = None,
+    ) -> Client:
+        """A `token_file` goes before `token`, and is read again whenever it changed or its token was refused."""
         configuration = Configuration(host=url.rstrip("/"))
-        configuration.api_key["BearerToken"] = f"Bearer {token}"
+        configuration.api_key["BearerToken"] = f"Bearer {token}" if token else ""
+        if token_file is not None:
+            configuration.refresh_api_key_hook = TokenFile(token_file)
         configuration.ssl_ca_cert = str(ca_file) if ca_file else None
         return cls(configuration, limits=limits)
 
@@ -123,12 +138,12 @@ class Client:
             )
         except _MALFORMED as exc:
             raise ConfigError(path=origin, problem=f"no usable cluster credentials: {exc}") from exc
-        configuration.refresh_api_key_hook = _Renewal(loader.load_and_set)
+        configuration.refresh_api_key_hook = Renewal(loader.load_and_set)
         return cls(configuration, limits=limits)
 
     @classmethod
     def in_cluster(cls, *, limits: Limits | None = None) -> Client:
-        """With the pod's service account; its token file is read again every minute.
+        """With the pod's service account; its token file is watched as that of `from_token`.
 
         Raises:
             ConfigError: this process does not run in a pod, or the pod mounts no token.
@@ -138,11 +153,17 @@ class Client:
             kube_config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         except (ConfigException, OSError) as exc:
             raise ConfigError(path="service account", problem=f"no usable cluster credentials: {exc}") from exc
+        configuration.refresh_api_key_hook = TokenFile(Path(SERVICE_TOKEN_FILENAME))
         return cls(configuration, limits=limits)
 
     @property
     def url(self) -> str:
         return str(self._configuration.host)
+
+    @property
+    def ca_file(self) -> str | None:
+        """Certificates that the server's is checked against; None: those of the system."""
+        return self._configuration.ssl_ca_cert
 
     async def close(self) -> None:
         await self._session.close()
@@ -237,6 +258,7 @@ class Client:
             async with await self._open("GET", path, parameters, None, JSON, timeout) as response:
                 if response.status not in expected:
                     raise _refusal(Call.READ, await _whole_answer(response), about)
+                _keep_alive(response)
                 yield response
         except _TRANSPORT as exc:
             raise from_exception(Call.READ, exc, about=about) from exc
@@ -272,7 +294,7 @@ class Client:
         credentials = await self._credentials()
         if before_send is not None:
             before_send()
-        return await self._session.pool_manager.request(
+        response = await self._session.pool_manager.request(
             method,
             self.url + path,
             params=parameters,
@@ -284,6 +306,9 @@ class Client:
             proxy_headers=self._session.proxy_headers,
             server_hostname=self._session.server_hostname,
         )
+        if response.status == 401 and isinstance(self._configuration.refresh_api_key_hook, Renewal | TokenFile):
+            self._configuration.refresh_api_key_hook.refused()
+        return response
 
     async def _credentials(self) -> dict[str, str]:
         try:
@@ -303,22 +328,16 @@ class Client:
         return max(_asked_for(state) or 0.0, backoff)
 
 
-class CredentialMissing(OSError):
-    """The token could not be read, so nothing was sent."""
-
-
-class _Renewal:
-    """Loads a kubeconfig again once a period: its exec plugin or token file may hold a newer token by then."""
-
-    def __init__(self, load: Callable[[Configuration], Awaitable[None]]) -> None:
-        self._load = load
-        self._due = time.monotonic() + CREDENTIAL_PERIOD
-
-    async def __call__(self, configuration: Configuration) -> None:
-        if time.monotonic() < self._due:
-            return
-        self._due = time.monotonic() + CREDENTIAL_PERIOD
-        await self._load(configuration)
+def _keep_alive(response: aiohttp.ClientResponse) -> None:
+    """A peer that vanished without a word ends the stream after a minute, not after the longest silence allowed."""
+    transport = response.connection.transport if response.connection is not None else None
+    used = transport.get_extra_info("socket") if transport is not None else None
+    if used is None:
+        return  # the whole body is here already
+    used.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEP_ALIVE.items():
+        if (option := getattr(socket, name, None)) is not None:
+            used.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def decoded(call: Call, answer: Answer, *, about: str) -> Json:

@@ -25,6 +25,7 @@ from responder.domain.errors import (
     PlanInvalid,
     PlanStale,
     ResponderError,
+    VersionExpired,
     WriteOutcomeUnknown,
 )
 from responder.domain.manifest import Manifest, dig, items, text
@@ -60,6 +61,8 @@ def from_answer(
     """The error for an answer outside 2xx. `about` says what was asked, `retry_after` is in seconds."""
     answer = _status_object(body)
     problem = f"{about}: {status} {_message(answer, body)}"
+    if call is Call.READ and status == 410:
+        return VersionExpired(problem)
     if status in (401, 404):
         return Forbidden(problem) if status == 401 else ObjectGone(problem)
     if status == 403:
@@ -67,7 +70,8 @@ def from_answer(
     if status == 429 and _budget_said_no(answer):
         return PlanInvalid(problem)
     if status == 429 or (call is not Call.WRITE and (status in RETRIED_STATUSES or status >= 500)):
-        return ClusterUnavailable(problem, delay_seconds=_delay(retry_after))
+        wish = min(retry_after or 0.0, LONGEST_DELAY)
+        return ClusterUnavailable(problem, delay_seconds=_delay(retry_after), retry_after=wish)
     if status == 408 or status >= 500:
         return WriteOutcomeUnknown(problem)
     if 400 <= status < 500:

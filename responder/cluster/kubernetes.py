@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import math
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing
+from datetime import datetime
+from urllib.parse import urlsplit
 
+from responder.cluster.certificate import certificate_ends
 from responder.cluster.changes import eviction_body, patch_body, write_parameters
-from responder.cluster.client import JSON_PATCH, Client, decoded
+from responder.cluster.client import JSON_PATCH, Client
 from responder.cluster.errors import Call, from_answer
 from responder.cluster.logtail import LogWindow
 from responder.cluster.owners import live_object
-from responder.cluster.protocol import LogTail
-from responder.cluster.resources import collection_path, object_path
+from responder.cluster.protocol import ListPage, LogTail, WatchEvent, WatchEventType
+from responder.cluster.resources import collection_path, object_path, resource_of
+from responder.cluster.watchstream import decoded_event, lines
 from responder.domain.action import Permission
-from responder.domain.errors import ClusterUnavailable, ObjectGone, PlanStale
+from responder.domain.errors import ClusterUnavailable, ObjectGone, PlanStale, VersionExpired
 from responder.domain.manifest import Json, LiveObject, flag, items, text
 from responder.domain.plan import Change, Verb
 from responder.domain.refs import ObjectRef
 
 PAGE = 500  # objects per page of a list; a page of pods is about 3 MB
+WATCH_GRACE = 30.0  # seconds beyond a watch's own length after which its silence means that nobody is there
+BURST = 50  # events after which others get the loop: about 5 ms of work
 LOG_SECONDS = 10.0  # a log that takes longer is cut where it is
 LOG_SURPLUS = 4 * 1024 * 1024  # bytes that may be read, beyond those asked for, to get to the end of a log
 ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -27,8 +35,9 @@ ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 class KubernetesCluster:
     """Implements `responder.cluster.protocol.Cluster`. Owns the client."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, *, watch_grace: float = WATCH_GRACE) -> None:
         self._client = client
+        self._watch_grace = watch_grace
 
     async def get(self, ref: ObjectRef) -> LiveObject:
         return _identified(ref, await self._client.read(object_path(ref), about=f"get {ref}"))
@@ -37,17 +46,41 @@ class KubernetesCluster:
         self, kind: str, namespace: str, *, label_selector: str = "", field_selector: str = ""
     ) -> tuple[LiveObject, ...]:
         wanted = {"labelSelector": label_selector, "fieldSelector": field_selector}
-        parameters = {"limit": str(PAGE), **{key: value for key, value in wanted.items() if value}}
-        path = collection_path(kind, namespace)
-        about = f"list {kind} in {namespace}" if namespace else f"list {kind}"
+        selectors = {key: value for key, value in wanted.items() if value}
         try:
-            return await self._all_pages(kind, path, parameters, about)
-        except _ListExpired:
+            return await self._all_pages(kind, namespace, selectors)
+        except VersionExpired:
             # The server has forgotten the version the list began at: begin once more, and only once.
             try:
-                return await self._all_pages(kind, path, parameters, about)
-            except _ListExpired as exc:
+                return await self._all_pages(kind, namespace, selectors)
+            except VersionExpired as exc:
+                about = _about("list", kind, namespace)
                 raise ClusterUnavailable(f"{about}: the list expired twice before its last page") from exc
+
+    def pages(self, kind: str, namespace: str) -> AsyncIterator[ListPage]:
+        return self._pages(kind, namespace, {})
+
+    async def watch(
+        self, kind: str, namespace: str, *, version: str, seconds: float
+    ) -> AsyncGenerator[WatchEvent, None]:
+        path, about = collection_path(kind, namespace), _about("watch", kind, namespace)
+        parameters = {
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": str(math.ceil(seconds)),
+        }
+        idle = seconds + self._watch_grace
+        async with self._client.stream(path, parameters, about=about, idle=idle) as response:
+            yield WatchEvent(type=WatchEventType.OPENED, object={})
+            count = 0
+            async with aclosing(lines(response.content.iter_any(), about=about)) as received:
+                async for line in received:
+                    if (event := decoded_event(line, about=about)) is not None:
+                        yield event
+                    count += 1
+                    if count % BURST == 0:
+                        await asyncio.sleep(0)
 
     async def logs(
         self, pod: ObjectRef, container: str, *, previous: bool, tail_lines: int, limit_bytes: int
@@ -116,6 +149,10 @@ class KubernetesCluster:
                 return False
         return True
 
+    async def certificate_ends(self) -> tuple[str, datetime] | None:
+        ends = await certificate_ends(self._client.url, self._client.ca_file)
+        return None if ends is None else (urlsplit(self._client.url).hostname or "", ends)
+
     async def close(self) -> None:
         await self._client.close()
 
@@ -130,20 +167,23 @@ class KubernetesCluster:
             )
         return live
 
-    async def _all_pages(self, kind: str, path: str, parameters: dict[str, str], about: str) -> tuple[LiveObject, ...]:
-        return tuple([live async for live in self._pages(kind, path, parameters, about)])
+    async def _all_pages(self, kind: str, namespace: str, selectors: Mapping[str, str]) -> tuple[LiveObject, ...]:
+        pages = self._pages(kind, namespace, selectors)
+        return tuple([live_object(body, kind=kind) async for page in pages for body in page.objects])
 
-    async def _pages(self, kind: str, path: str, parameters: dict[str, str], about: str) -> AsyncIterator[LiveObject]:
+    async def _pages(self, kind: str, namespace: str, selectors: Mapping[str, str]) -> AsyncIterator[ListPage]:
+        path, about = collection_path(kind, namespace), _about("list", kind, namespace)
+        identity = {"apiVersion": resource_of(kind).api_version, "kind": kind}  # list items carry neither
         position = ""
         while True:
-            page_parameters = {**parameters, "continue": position} if position else parameters
-            answer = await self._client.read_answer("GET", path, page_parameters, about=about)
-            if answer.status == 410 and position:
-                raise _ListExpired
-            page = decoded(Call.READ, answer, about=about)
-            for item in items(page, "items"):
-                yield live_object(item, kind=kind)
+            parameters = {"limit": str(PAGE), **selectors, **({"continue": position} if position else {})}
+            page = await self._client.read(path, parameters, about=about)
+            yield ListPage(
+                version=text(page, "metadata", "resourceVersion"),
+                objects=tuple({**identity, **item} for item in items(page, "items")),
+            )
             position = text(page, "metadata", "continue")
+            del page  # so that only one is held while the next is read
             if not position:
                 return
 
@@ -170,8 +210,8 @@ def _identified(ref: ObjectRef, body: Json) -> LiveObject:
     return live
 
 
+def _about(verb: str, kind: str, namespace: str) -> str:
+    return f"{verb} {kind} in {namespace}" if namespace else f"{verb} {kind}"
+
+
 _LOG = frozenset({200, 204, 400})
-
-
-class _ListExpired(Exception):
-    """410 on a `continue` token."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from responder.domain.action import Permission
-from responder.domain.manifest import LiveObject
+from responder.domain.manifest import LiveObject, Manifest
 from responder.domain.plan import Change
 from responder.domain.refs import ObjectRef
 
@@ -18,6 +20,32 @@ class LogTail:
 
     text: str
     truncated: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ListPage:
+    """One page of a collection."""
+
+    version: str
+    """resourceVersion of the list: a watch goes on from here."""
+    objects: tuple[Manifest, ...]
+    """As the server sent them, managedFields included; `kind` and `apiVersion` filled in."""
+
+
+class WatchEventType(StrEnum):
+    OPENED = "OPENED"
+    """The server has taken the watch. Said first and once, without an object, so that silence can be told from none."""
+    ADDED = "ADDED"
+    MODIFIED = "MODIFIED"
+    DELETED = "DELETED"
+    BOOKMARK = "BOOKMARK"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WatchEvent:
+    type: WatchEventType
+    object: Manifest
+    """As the server sent it; of a bookmark only the version is filled."""
 
 
 class Cluster(Protocol):
@@ -61,7 +89,27 @@ class Cluster(Protocol):
             WriteOutcomeUnknown: sent, and the answer was lost (never raised for a dry run).
         """
 
+    def pages(self, kind: str, namespace: str) -> AsyncIterator[ListPage]:
+        """All objects of a kind in pages of 500, at one version. '' for cluster-scoped kinds and for all namespaces.
+
+        Raises:
+            VersionExpired: the server forgot the list's version before its last page.
+        """
+
+    def watch(self, kind: str, namespace: str, *, version: str, seconds: float) -> AsyncGenerator[WatchEvent, None]:
+        """Changes after `version`, for about `seconds`; then it ends, and the caller watches on from the last version.
+
+        It holds a connection: whoever leaves it before its end closes it.
+
+        Raises:
+            VersionExpired: the version is too old; list again.
+            ClusterUnavailable: also where the connection was cut, or was silent for longer than the server may be.
+        """
+
     async def permitted(self, namespace: str, permission: Permission) -> bool:
         """Whether every verb of the right is granted, asked by SelfSubjectAccessReview."""
+
+    async def certificate_ends(self) -> tuple[str, datetime] | None:
+        """Host of the API server and when its certificate ends; None where it shows none."""
 
     async def close(self) -> None: ...

@@ -17,11 +17,16 @@ class Resource:
     namespaced: bool
 
     @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
     def root(self) -> str:
         return f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
 
 
-# Source: https://kubernetes.io/docs/reference/kubernetes-api/
+# Source: https://kubernetes.io/docs/reference/kubernetes-api/ and, for certificates,
+# https://cert-manager.io/docs/reference/api-docs/
 _PLURALS = {
     "v1": {
         "ConfigMap": "configmaps",
@@ -45,10 +50,12 @@ _PLURALS = {
     },
     "autoscaling/v2": {"HorizontalPodAutoscaler": "horizontalpodautoscalers"},
     "batch/v1": {"CronJob": "cronjobs", "Job": "jobs"},
+    "cert-manager.io/v1": {"Certificate": "certificates"},
     "coordination.k8s.io/v1": {"Lease": "leases"},
     "discovery.k8s.io/v1": {"EndpointSlice": "endpointslices"},
     "networking.k8s.io/v1": {"Ingress": "ingresses", "NetworkPolicy": "networkpolicies"},
     "policy/v1": {"PodDisruptionBudget": "poddisruptionbudgets"},
+    "rbac.authorization.k8s.io/v1": {"Role": "roles", "RoleBinding": "rolebindings"},
     "storage.k8s.io/v1": {"StorageClass": "storageclasses"},
 }
 

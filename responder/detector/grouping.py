@@ -3,7 +3,8 @@
 Alerts computed from an exporter's series (kube-state-metrics, node-exporter) may carry the exporter's own `pod`,
 `container`, `instance`, `service` and `endpoint`; with `honor_labels: false` even its `namespace`, while the object's
 own labels are then called `exported_...`. The object is found by a table of the well-known alerts
-(https://github.com/prometheus-operator/kube-prometheus) and, for all other names, by rules over the labels.
+(https://github.com/prometheus-operator/kube-prometheus) and, for all other names, by rules over the labels. An alert
+that the Kubernetes watch raised names its object outright: `kind`, `namespace`, `name`.
 
 Whether the object exists, and who owns it, is the cluster's word (`analyzer.collect`).
 """
@@ -11,13 +12,14 @@ Whether the object exists, and who owns it, is the cluster's word (`analyzer.col
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 
-from responder.domain.alert import Alert, AlertStatus
+from responder.domain.alert import Alert, AlertSource, AlertStatus
 from responder.domain.refs import CLUSTER_SCOPED, ObjectRef, is_namespace_name, is_object_name
 
 _KIND_LABELS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -116,6 +118,7 @@ _EXPORTERS = (
 )
 """Programs whose series speak of other objects. Found in the scrape job's, the container's or the pod's name."""
 
+_KIND_NAME = re.compile(r"[A-Z][A-Za-z0-9]{0,62}\Z")
 _KEY_NAME_LIMIT = 200
 
 
@@ -157,6 +160,8 @@ class KnownEpisode:
 def target_of(alert: Alert) -> ObjectRef | None:
     """The one object that the labels name, without uid; None where they name none, or none that can be a name."""
     labels = alert.labels
+    if alert.source is AlertSource.KUBERNETES:
+        return _ref(labels.get("kind", ""), labels.get("name", ""), labels) if _names_a_kind(labels) else None
     about = _ABOUT.get(alert.name)
     if about == _NO_OBJECT:
         return None
@@ -232,6 +237,10 @@ def _ended_at(known: KnownEpisode) -> datetime | None:
 def _is_late(alert: Alert, ended_at: datetime, *, now: datetime, grace_seconds: float) -> bool:
     began_before_the_end = min(alert.starts_at, now) <= ended_at
     return began_before_the_end and now <= ended_at + timedelta(seconds=grace_seconds)
+
+
+def _names_a_kind(labels: Mapping[str, str]) -> bool:
+    return _KIND_NAME.match(labels.get("kind", "")) is not None
 
 
 def _named(kind: str, labels: Mapping[str, str]) -> ObjectRef | None:

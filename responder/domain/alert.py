@@ -10,6 +10,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+PROACTIVE_LABEL = "proactive"
+"""`"true"` on an alert: nothing is wrong yet, so it is only ever reported."""
+
+
+def is_proactive(labels: Mapping[str, str]) -> bool:
+    return labels.get(PROACTIVE_LABEL) == "true"
+
 
 class AlertSource(StrEnum):
     ALERTMANAGER = "alertmanager"

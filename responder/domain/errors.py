@@ -5,6 +5,7 @@
     |   +-- ConfigErrors         every problem of a set of files at once; iterates over the single ones
     +-- TemporaryError           requeue after `delay_seconds`
     |   +-- ClusterUnavailable   the API server did not answer, or asked to slow down; nothing was written
+    |   |   +-- VersionExpired   410: a list or watch must begin anew
     |   +-- DatasourceUnavailable
     |   +-- AnalyzerUnavailable
     |   +-- StoreUnavailable     disk full, store closed or failed: callers answer 503
@@ -78,6 +79,15 @@ class TemporaryError(ResponderError):
 
 class ClusterUnavailable(TemporaryError):
     """The API server did not answer, or asked to slow down. Nothing was written."""
+
+    def __init__(self, problem: str, *, delay_seconds: float = 5.0, retry_after: float = 0.0) -> None:
+        self.retry_after = retry_after
+        """Seconds that the server itself asked for; 0 where it named none."""
+        super().__init__(problem, delay_seconds=delay_seconds)
+
+
+class VersionExpired(ClusterUnavailable):
+    """The server has forgotten the version that a list or a watch was to go on from: list again."""
 
 
 class DatasourceUnavailable(TemporaryError):

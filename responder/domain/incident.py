@@ -158,3 +158,13 @@ class Incident:
     """Executions of apply kind so far."""
     truncated_alerts: int = 0
     """Alerts that the sender left out of the group."""
+    cause: str = ""
+    """Key of what its workloads have in common, `image/shop/web:1.9` or `alertname/KubePodCrashLooping`; empty where
+    the incident is about one root object alone. A change for all of them is a human's decision."""
+    members: int = 0
+    """Workloads that suffer from the cause, the root among them; 0 where there is no common cause."""
+
+    @property
+    def workloads(self) -> str:
+        """`7 workloads`; empty where there is no common cause."""
+        return "" if not self.members else "1 workload" if self.members == 1 else f"{self.members} workloads"

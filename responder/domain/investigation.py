@@ -20,6 +20,8 @@ class EvidenceKind(StrEnum):
     POLICY = "policy"
     REFERENCE = "reference"
     METRIC = "metric"
+    CHANGE = "change"
+    """What others changed, from the record."""
 
 
 @dataclass(frozen=True, kw_only=True)

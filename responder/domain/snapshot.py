@@ -12,6 +12,7 @@ from datetime import datetime
 from responder.domain.investigation import Unchecked
 from responder.domain.manifest import LiveObject
 from responder.domain.refs import ObjectRef
+from responder.domain.versions import ObjectVersion
 from responder.domain.workload import EventRecord, Pod, Revision, Workload
 
 
@@ -61,6 +62,8 @@ class Snapshot:
     healthy_images: Mapping[str, ObjectRef] = field(default_factory=dict)
     """Image references that a ready pod runs now -> that pod. Of all namespaces that may be read."""
     services: tuple[ServiceView, ...] = ()
+    changes: tuple[ObjectVersion, ...] = ()
+    """Recorded changes that may explain, newest first. Only the look that an investigation is made of has them."""
     unchecked: tuple[Unchecked, ...] = ()
     """What could not be read, and why. Absence from the snapshot proves nothing for these."""
 

@@ -15,6 +15,8 @@ from responder.domain.execution import Execution, Verification
 from responder.domain.incident import Incident
 from responder.domain.investigation import Conclusion, Finding, Investigation, Proposal, RuledOut, Unchecked
 from responder.domain.plan import Approval, Plan
+from responder.domain.refs import ObjectRef
+from responder.domain.versions import ObjectVersion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +97,8 @@ class ExecutionView:
 @dataclass(frozen=True, kw_only=True)
 class IncidentDetail:
     incident: Incident
+    members: tuple[ObjectRef, ...] = ()
+    """Workloads that share the incident's cause, in the order in which they joined: the first hundred."""
     alerts: tuple[AlertView, ...] = ()
     timeline: tuple[AuditRecord, ...] = ()
     """Oldest first."""
@@ -102,6 +106,15 @@ class IncidentDetail:
     investigations: tuple[InvestigationSummary, ...] = ()
     plans: tuple[PlanView, ...] = ()
     executions: tuple[ExecutionView, ...] = ()
+    changes: tuple[ObjectVersion, ...] = ()
+    """What others changed around it, from a day before it was opened, newest first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangePage:
+    changes: tuple[ObjectVersion, ...]
+    """Newest first."""
+    next_cursor: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +163,28 @@ class Ingested:
     duplicates: int
     quarantined: int
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchView:
+    """One watch on the cluster. While it is not live, nothing is concluded from what it does not show."""
+
+    kind: str
+    namespace: str
+    """Empty: all of them, or a kind without namespaces."""
+    state: str
+    """starting, live, retrying or forbidden."""
+    problem: str = ""
+    objects: int = 0
+    relists: int = 0
+    last_event_seconds: float | None = None
+    """Since the newest event; None before the first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchPage:
+    enabled: bool
+    watches: tuple[WatchView, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

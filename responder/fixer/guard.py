@@ -53,6 +53,8 @@ class PolicyFacts:
     root: ObjectRef
     """Of the incident."""
     truncated_alerts: int = 0
+    shared_cause: str = ""
+    """What several workloads suffer from; '' where the incident is about one."""
 
 
 def judge(proposal: Proposal, *, rule: Rule, mode: Mode, snapshot: Snapshot, facts: PolicyFacts) -> PolicyVerdict:
@@ -178,6 +180,11 @@ def _objections(proposal: Proposal, rule: Rule, mode: Mode, snapshot: Snapshot, 
     yield _evidence_cited(proposal)
     yield _check(
         "alerts_complete", facts.truncated_alerts == 0, f"{facts.truncated_alerts} alerts of the group were left out"
+    )
+    yield _check(
+        "cause_not_shared",
+        not facts.shared_cause,
+        f"{facts.shared_cause} fails several workloads" if facts.shared_cause else "the incident is about one object",
     )
     if isinstance(action, SetImage):
         yield _image_vouched(action, rule, snapshot)

@@ -25,6 +25,7 @@ from responder.fixer import executor, verifier
 from responder.fixer.approval import require_approval
 from responder.pipeline.context import Context, Step, commit, escalate, moved
 from responder.pipeline.looks import root_of
+from responder.pipeline.policy import effective_mode
 from responder.store import alerts, executions, incidents, plans
 from responder.store.store import Connection
 from responder.telemetry import get_logger
@@ -86,7 +87,7 @@ def _write_gate(ctx: Context, incident: Incident, *, approvals: tuple[Approval, 
     def gate() -> None:
         if ctx.brakes.settings.kill_switch:
             raise PolicyViolation("the kill switch is on: no new write starts")
-        mode = ctx.brakes.effective(rule.mode, incident.namespace)
+        mode = effective_mode(ctx, rule, incident)
         if mode.rank < needed.rank:
             raise PolicyViolation(f"the mode of {incident.namespace} is {mode} now; this change needs {needed}")
 

@@ -15,6 +15,7 @@ from responder.domain.incident import Incident, Outcome, State, transition
 from responder.domain.manifest import Json
 from responder.domain.mode import ModeSettings
 from responder.domain.plan import PlanState
+from responder.domain.refs import ObjectRef
 from responder.domain.rule import Mode, Rule
 from responder.reporter.protocol import Notifier
 from responder.rules.reload import LiveRules
@@ -43,6 +44,30 @@ class Options:
     """How long alerts wait for an unreachable API server to tell their owner, before their labels must do."""
     late_write_seconds: float = 60.0
     """A write whose answer was lost may still take effect for this long after its intent."""
+    shared_cause_workloads: int = 3
+    """So many root objects with one known cause share an incident; 0: never. Likewise below, for one alert name."""
+    storm_workloads: int = 5
+    storm_seconds: float = 300.0
+    """Only what was opened this long ago counts towards both."""
+
+
+def _no_causes(root: ObjectRef) -> tuple[str, ...]:
+    return ()
+
+
+def _no_owner(target: ObjectRef) -> ObjectRef | None:
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sightings:
+    """What the Kubernetes watch knows by itself, without a question to the API server. Asked on the event loop only;
+    by default it knows nothing."""
+
+    causes: Callable[[ObjectRef], tuple[str, ...]] = _no_causes
+    """Keys of what a root object suffers from at present, most telling first."""
+    owner: Callable[[ObjectRef], ObjectRef | None] = _no_owner
+    """The root object of a pod, ReplicaSet or Job, with uid; None where it is not known."""
 
 
 _ENDED = frozenset({State.RESOLVED, State.ESCALATED})
@@ -80,6 +105,7 @@ class Context:
     monotonic: Callable[[], float]
     """For durations."""
     mint: Callable[[str], str]
+    sightings: Sightings = Sightings()
     deciding: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held from counting a budget to committing what uses it, so that two incidents cannot spend the same rest."""
     elapsed_bases: dict[str, tuple[float, float]] = field(default_factory=dict)

@@ -32,11 +32,12 @@ from responder.domain.snapshot import Snapshot
 from responder.fixer.approval import approve
 from responder.fixer.guard import judge
 from responder.fixer.planner import make_plan
+from responder.pipeline.changes import with_changes
 from responder.pipeline.context import DEFAULT_RULE, Context, Step, commit, escalate, moved
-from responder.pipeline.intake import SOURCE_LABEL
-from responder.pipeline.policy import effective_mode, open_breakers, policy_facts
+from responder.pipeline.policy import effective_mode, open_breakers, own_ceiling, policy_facts
+from responder.pipeline.sharing import SOURCE_LABEL, about, on_waiting_member, others_suffer, told_with_members
 from responder.rules.matcher import MatchResult
-from responder.store import alerts, decisions, executions, incidents, investigations, plans
+from responder.store import alerts, decisions, executions, incidents, investigations, plans, versions
 from responder.store.store import Connection
 from responder.telemetry import get_logger
 
@@ -66,9 +67,10 @@ _QUIET_OUTCOMES = {
 
 async def investigate_step(ctx: Context, incident: Incident) -> float | None:
     """Investigate and decide. One commit per decision; 0.0 means that the next state has work at once."""
+    incident = await on_waiting_member(ctx, incident)
     match = await _match(ctx, incident)
     rule = match.rule or DEFAULT_RULE
-    mode = effective_mode(ctx, rule, incident.namespace)
+    mode = effective_mode(ctx, rule, incident)
     incident = replace(incident, rule=rule.name, mode=mode.value)
     decision = _Decision(
         incident_id=incident.id,
@@ -76,7 +78,7 @@ async def investigate_step(ctx: Context, incident: Incident) -> float | None:
         rule=rule,
         mode=mode,
         rule_set=ctx.rules.rule_set.digest,
-        why=match.why,
+        why=(*match.why, *_lowered(incident, rule)),
     )
     if incident.root is None:
         summary = f"{incident.key}: the alert names no object to look at"
@@ -85,9 +87,22 @@ async def investigate_step(ctx: Context, incident: Incident) -> float | None:
     if isinstance(snapshot, str):
         return await escalate(ctx, incident, Outcome.REPORTED, snapshot, event="reported", also=(decision,))
     incident = replace(incident, root=snapshot.root)
+    snapshot = await with_changes(ctx, incident, snapshot)
     investigation = await _investigate(ctx, incident, rule, snapshot)
-    case = _Case(rule=rule, mode=mode, snapshot=snapshot, investigation=investigation, decision=decision)
+    case = _Case(
+        rule=rule,
+        mode=mode,
+        snapshot=snapshot,
+        investigation=investigation,
+        decision=decision,
+        summary=await told_with_members(ctx, incident, investigation.summary),
+    )
     return await _decide(ctx, incident, case)
+
+
+def _lowered(incident: Incident, rule: Rule) -> tuple[str, ...]:
+    ceiling, why = own_ceiling(incident)
+    return (f"lowered to {ceiling}: {why}",) if ceiling.rank < rule.mode.rank else ()
 
 
 async def _match(ctx: Context, incident: Incident) -> MatchResult:
@@ -144,10 +159,13 @@ class _Case:
     snapshot: Snapshot
     investigation: Investigation
     decision: _Decision
+    summary: str
+    """What people are told of it."""
 
     def record(self, con: Connection) -> None:
         self.decision(con)
         investigations.insert(con, self.investigation)
+        versions.link(con, self.investigation.incident_id, self.snapshot.changes)
 
 
 async def _investigate(ctx: Context, incident: Incident, rule: Rule, snapshot: Snapshot) -> Investigation:
@@ -183,18 +201,22 @@ async def _decide(ctx: Context, incident: Incident, case: _Case) -> float | None
     if investigation.conclusion is Conclusion.UNSETTLED and _may_wait(ctx, incident, case.rule):
         return _UNSETTLED_SECONDS
     detail = {"investigation": investigation.id, "conclusion": investigation.conclusion.value}
+    if investigation.conclusion is Conclusion.RECOVERED and await others_suffer(ctx, incident):
+        told = moved(incident, Move.ESCALATE, outcome=Outcome.REPORTED, summary=case.summary)
+        await commit(ctx, Step(incident=told, event="reported", detail=detail, also=(case.record,)))
+        return None
     if investigation.conclusion is Conclusion.RECOVERED:
-        done = moved(incident, Move.RESOLVE, outcome=Outcome.RECOVERED, summary=investigation.summary)
+        done = moved(incident, Move.RESOLVE, outcome=Outcome.RECOVERED, summary=case.summary)
         await commit(ctx, Step(incident=done, event="recovered", detail=detail, also=(case.record,)))
         return None
     quiet = _QUIET_OUTCOMES.get(investigation.conclusion)
     if quiet is None and (case.mode is Mode.REPORT or not investigation.proposals):
         quiet = Outcome.REPORTED
     if quiet is not None:
-        told = moved(incident, Move.ESCALATE, outcome=quiet, summary=investigation.summary)
+        told = moved(incident, Move.ESCALATE, outcome=quiet, summary=case.summary)
         await commit(ctx, Step(incident=told, event="reported", detail=detail, also=(case.record,)))
         return None
-    incident = replace(incident, summary=investigation.summary)
+    incident = replace(incident, summary=case.summary)
     incident = await commit(ctx, Step(incident=incident, event="investigated", detail=detail, also=(case.record,)))
     return await _propose(ctx, incident, case)
 
@@ -224,7 +246,7 @@ async def _propose(ctx: Context, incident: Incident, case: _Case) -> float | Non
 
 async def _choose(ctx: Context, incident: Incident, case: _Case) -> float | None:
     rule, snapshot, investigation = case.rule, case.snapshot, case.investigation
-    mode = effective_mode(ctx, rule, incident.namespace).lowered_to(case.mode)
+    mode = effective_mode(ctx, rule, incident).lowered_to(case.mode)
     if mode is Mode.REPORT:
         return await escalate(ctx, incident, Outcome.REPORTED, incident.summary, event="reported")
     tried = await _tried(ctx, incident)
@@ -303,9 +325,13 @@ async def _submit(ctx: Context, incident: Incident, plan: Plan, verdict: PolicyV
 
 async def _limits(ctx: Context, incident: Incident) -> str:
     every = await ctx.store.read(lambda con: plans.of_incident(con, incident.id))
+    attempts = incident.attempts
+    if incident.cause:
+        every = tuple(plan for plan in every if about(plan, incident.root))
+        attempts = sum(plan.state is PlanState.APPLIED for plan in every)
     stale = sum(plan.state is PlanState.STALE for plan in every)
-    if incident.attempts >= ctx.options.max_plans_per_incident:
-        return f"{incident.attempts} changes did not end this incident: {incident.summary}"
+    if attempts >= ctx.options.max_plans_per_incident:
+        return f"{attempts} changes did not end this incident: {incident.summary}"
     if stale >= STALE_PLANS_LIMIT:
         return f"{incident.root} changed under {stale} plans: someone else is working on it"
     return ""
@@ -323,8 +349,8 @@ async def _burnt(ctx: Context, incident: Incident) -> frozenset[str]:
     """Shapes of the actions that an earlier incident on the object made and that were taken back, by whomever."""
 
     def read(con: Connection) -> frozenset[str]:
-        earlier, _ = incidents.page(con, namespace=incident.namespace, text=incident.key, limit=100)
-        ended_badly = [i for i in earlier if i.key == incident.key and i.id != incident.id and i.outcome in _TAKEN_BACK]
+        earlier = incidents.of_object(con, incident.root) if incident.root is not None else ()
+        ended_badly = [i for i in earlier if i.id != incident.id and i.outcome in _TAKEN_BACK]
         return frozenset(
             _shape(plan.action)
             for one in ended_badly

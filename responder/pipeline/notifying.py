@@ -5,7 +5,7 @@ from __future__ import annotations
 from responder.domain.incident import Incident, State
 from responder.pipeline.context import Context
 from responder.reporter.report import build_report
-from responder.store import executions, investigations, plans
+from responder.store import executions, incidents, investigations, plans
 from responder.telemetry import get_logger
 
 log = get_logger("pipeline")
@@ -26,6 +26,7 @@ async def notify(ctx: Context, before: State, incident: Incident) -> None:
         investigation=await ctx.store.read(lambda con: investigations.latest(con, incident.id)),
         plan=await ctx.store.read(lambda con: plans.latest_open(con, incident.id)),
         executions=await ctx.store.read(lambda con: executions.of_incident(con, incident.id)),
+        members=await ctx.store.read(lambda con: incidents.members(con, incident.id)),
     )
     for notifier in wanted:
         try:

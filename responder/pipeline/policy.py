@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+from responder.domain.alert import is_proactive
 from responder.domain.errors import Forbidden
 from responder.domain.execution import VerdictKind
-from responder.domain.incident import ACTIVE_STATES, Incident, State
+from responder.domain.incident import ACTIVE_STATES, Incident
 from responder.domain.plan import PlanState
 from responder.domain.refs import WORKLOAD_KINDS, ObjectRef
 from responder.domain.rule import Mode, Rule
@@ -27,8 +28,18 @@ ALERTING_MINIMUM = 5
 _NOT_PASSED = frozenset({VerdictKind.FAILED, VerdictKind.UNKNOWN, VerdictKind.REVERTED})
 
 
-def effective_mode(ctx: Context, rule: Rule, namespace: str) -> Mode:
-    return ctx.brakes.effective(rule.mode, namespace)
+def effective_mode(ctx: Context, rule: Rule, incident: Incident) -> Mode:
+    """What is left of the rule's mode under the brakes and under the incident's own ceiling."""
+    return ctx.brakes.effective(rule.mode, incident.namespace).lowered_to(own_ceiling(incident)[0])
+
+
+def own_ceiling(incident: Incident) -> tuple[Mode, str]:
+    """How far any rule may go because of what the incident is, and why; autonomous and '' where nothing limits it."""
+    if is_proactive(incident.labels):
+        return Mode.REPORT, "nothing is wrong yet: a warning of what may come is only reported"
+    if incident.cause:
+        return Mode.DRY_RUN, f"{incident.cause} is the cause of several failures: a change is a human's decision"
+    return Mode.AUTONOMOUS, ""
 
 
 async def policy_facts(ctx: Context, incident: Incident, root: ObjectRef, rule: Rule) -> PolicyFacts:
@@ -57,6 +68,7 @@ async def policy_facts(ctx: Context, incident: Incident, root: ObjectRef, rule: 
             alert_namespace=incident.namespace,
             root=root,
             truncated_alerts=incident.truncated_alerts,
+            shared_cause=incident.cause,
         )
 
     return await ctx.store.read(read)
@@ -75,7 +87,7 @@ async def open_breakers(ctx: Context, namespace: str) -> None:
     )
     if len(verdicts) == FAILED_VERIFICATIONS_IN_A_ROW and all(kind in _NOT_PASSED for kind in verdicts):
         await _open(ctx, "*", f"{FAILED_VERIFICATIONS_IN_A_ROW} verifications in a row did not pass")
-    alerting = await ctx.store.read(lambda con: _alerting_roots(con, namespace))
+    alerting = await ctx.store.read(lambda con: incidents.alerting_objects(con, namespace))
     if alerting < ALERTING_MINIMUM or ctx.brakes.settings.breaker(namespace):
         return
     workloads = await _workloads(ctx, namespace)
@@ -89,12 +101,6 @@ async def _workloads(ctx: Context, namespace: str) -> int:
         return sum([len(await ctx.cluster.list(kind, namespace)) for kind in WORKLOAD_KINDS])
     except Forbidden:
         return 0
-
-
-def _alerting_roots(con: Connection, namespace: str) -> int:
-    states = (*ACTIVE_STATES, State.ESCALATED)
-    page, _ = incidents.page(con, states=states, namespace=namespace, limit=500)
-    return len({incident.key for incident in page if incident.root is not None})
 
 
 async def _open(ctx: Context, scope: str, reason: str) -> None:

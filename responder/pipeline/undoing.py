@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from responder.domain.errors import (
     FieldConflict,
@@ -78,7 +79,9 @@ async def _verify_rollback(
     rule = ctx.rule_named(incident.rule)
     history = await ctx.store.read(lambda con: executions.verifications(con, undo.id))
     elapsed = elapsed_since_write(ctx, undo, history)
-    snapshot = await look(ctx, incident)
+    # Of a shared incident, the change may be an earlier member's.
+    changed = replace(incident, root=execution.change.target) if incident.cause else incident
+    snapshot = await look(ctx, changed)
     verdict = verifier.judge_rollback(
         plan=plan,
         execution=execution,

@@ -16,6 +16,7 @@ from responder.fixer import verifier
 from responder.pipeline.context import Context, Step, commit, escalate, moved
 from responder.pipeline.looks import elapsed_since_write, in_force, look, pause_between_looks, record_of
 from responder.pipeline.policy import open_breakers
+from responder.pipeline.sharing import about, members_of, on_waiting_member
 from responder.store import alerts, executions, plans
 from responder.telemetry import get_logger
 
@@ -60,8 +61,11 @@ async def _judge(
         return Verdict(kind=kind, reason="the cluster could not be read"), ""
     diagnosis = diagnose(snapshot, alert_labels=incident.labels)
     every = await ctx.store.read(lambda con: plans.of_incident(con, incident.id))
+    if incident.cause:
+        every = tuple(p for p in every if about(p, incident.root))
     answered = frozenset(p.finding for p in every if p.state is PlanState.APPLIED)
-    firing = await ctx.store.read(lambda con: alerts.firing_count(con, incident.id))
+    concerned = incident.root.key if incident.cause and incident.root is not None else ""
+    firing = await ctx.store.read(lambda con: alerts.firing_count(con, incident.id, concerned))
     verdict = verifier.judge(
         plan=plan,
         execution=execution,
@@ -84,6 +88,10 @@ async def _conclude(
     match verdict.kind:
         case VerdictKind.PASSED:
             summary = f"{incident.summary}. Mended by {plan.action.kind} ({plan.reason}): {verdict.reason}"
+            onward = await _next_member(ctx, incident) if incident.cause else None
+            if onward is not None:
+                await commit(ctx, Step(incident=onward, event="member_mended", detail=detail))
+                return 0.0
             fixed = moved(incident, Move.RESOLVE, outcome=Outcome.FIXED, summary=summary)
             await commit(ctx, Step(incident=fixed, event="verified", detail=detail))
             return None
@@ -110,3 +118,13 @@ async def _conclude(
             return await escalate(
                 ctx, incident, Outcome.VERIFICATION_FAILED, summary, event="verification_failed", detail=detail
             )
+
+
+async def _next_member(ctx: Context, incident: Incident) -> Incident | None:
+    """The incident on the next of its members that an alert still fires for; None where the change was the last one
+    needed. An incident of one cause is over when nobody suffers from it any more."""
+    members = await members_of(ctx, incident)
+    if not members.waiting:
+        return None
+    summary = f"{members.mended} of {incident.members} workloads mended; next: {members.waiting[0]} ({incident.cause})"
+    return await on_waiting_member(ctx, moved(incident, Move.INVESTIGATE, summary=summary))

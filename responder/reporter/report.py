@@ -8,12 +8,15 @@ from responder.domain.execution import Execution, ExecutionKind, ExecutionOutcom
 from responder.domain.incident import Incident, State
 from responder.domain.investigation import Investigation
 from responder.domain.plan import Plan, PlanState
+from responder.domain.refs import ObjectRef
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
     incident: Incident
     what: str
+    members: tuple[str, ...]
+    """Workloads that share the cause, the first of them; empty where the incident is about one object."""
     why: tuple[str, ...]
     """Findings, most confident first, each with the ids of its evidence."""
     unknown: tuple[str, ...]
@@ -30,11 +33,13 @@ def build_report(
     investigation: Investigation | None = None,
     plan: Plan | None = None,
     executions: tuple[Execution, ...] = (),
+    members: tuple[ObjectRef, ...] = (),
 ) -> Report:
     findings = investigation.findings if investigation else ()
     return Report(
         incident=incident,
         what=incident.summary or incident.key,
+        members=tuple(ref.key for ref in members),
         why=tuple(
             f"{finding.cause} (confidence {finding.confidence:.0%}, evidence {', '.join(finding.evidence) or 'none'})"
             for finding in findings

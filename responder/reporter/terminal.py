@@ -17,6 +17,7 @@ from responder.domain.execution import ExecutionKind, ExecutionOutcome
 from responder.domain.incident import Incident, State
 from responder.domain.investigation import Evidence, Finding, Investigation
 from responder.domain.plan import Plan, PlanState
+from responder.domain.versions import told
 from responder.domain.views import ExecutionView, IncidentDetail, PlanView, Reasoning
 from responder.domain.visible import visible
 
@@ -25,6 +26,7 @@ DEFAULT_WIDTH = 100
 
 _LABEL = 9
 _FINDINGS = 3
+_BEFORE = 5
 _NOT_TOLD = frozenset({"state", "outcome", "digest", "fingerprint", "starts_at", "resource_version_after"})
 """Parts of a record that the rest of the screen says already."""
 
@@ -35,6 +37,7 @@ def render_detail(detail: IncidentDetail, *, width: int = DEFAULT_WIDTH, full: b
         [_title(detail.incident)],
         _what(detail, width),
         _why(detail, width, full=full),
+        _before(detail, width, full=full),
         *_changes(detail, width, full=full),
         _next(detail, width),
     ]
@@ -81,6 +84,7 @@ def _what(detail: IncidentDetail, width: int) -> list[str]:
     names = ", ".join(sorted({view.alert.name for view in detail.alerts})) or "none"
     lines = [
         *wrapped("object", incident.key, width),
+        *(wrapped("members", _members(detail), width) if incident.cause else []),
         *wrapped("alerts", names, width),
         *wrapped("what", incident.summary or "nothing is known yet", width),
         *wrapped("rule", _rule(detail), width),
@@ -88,6 +92,13 @@ def _what(detail: IncidentDetail, width: int) -> list[str]:
     if incident.truncated_alerts:
         lines += wrapped("note", f"the sender left out {incident.truncated_alerts} alerts of the group", width)
     return lines
+
+
+def _members(detail: IncidentDetail) -> str:
+    """How many workloads share the cause, and which; as many as the answer holds."""
+    named, count = detail.members, detail.incident.members
+    more = f", and {count - len(named)} more" if count > len(named) else ""
+    return f"{detail.incident.workloads} with {detail.incident.cause}: {', '.join(ref.key for ref in named)}{more}"
 
 
 def _rule(detail: IncidentDetail) -> str:
@@ -116,6 +127,18 @@ def _finding(finding: Finding) -> str:
     place = f"container {finding.container}: " if finding.container else ""
     cites = ", ".join(finding.evidence) or "no evidence"
     return f"{finding.confidence:.0%} {place}{finding.cause} [{cites}]"
+
+
+def _before(detail: IncidentDetail, width: int, *, full: bool) -> list[str]:
+    """What others changed before the incident, newest first; with `full` what came after it was opened, too."""
+    opened = detail.incident.opened_at
+    known = [version for version in detail.changes if full or version.at <= opened]
+    shown = known if full else known[:_BEFORE]
+    if not shown:
+        return []
+    lines = [told(version, since=opened).replace("\n", " ") for version in shown]
+    more = [f"and {len(known) - len(shown)} more: clopus changes --incident {detail.incident.id}"]
+    return ["", "WHAT CHANGED BEFORE", *_listed("", [*lines, *(more if len(shown) < len(known) else [])], width)]
 
 
 def _changes(detail: IncidentDetail, width: int, *, full: bool) -> Iterator[list[str]]:

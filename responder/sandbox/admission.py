@@ -1,13 +1,13 @@
 """The admission plugins of a default cluster that matter here: what they add to an object, and what they refuse.
 
-NamespaceLifecycle, ServiceAccount, DefaultTolerationSeconds, Priority, PodSecurity and ResourceQuota.
+NamespaceLifecycle, LimitRanger, ServiceAccount, DefaultTolerationSeconds, Priority, PodSecurity and ResourceQuota.
 Source: https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/
 """
 
 import secrets
 from typing import Any
 
-from responder.sandbox import podsecurity, quota
+from responder.sandbox import limitrange, podsecurity, quota
 from responder.sandbox.defaults import containers
 from responder.sandbox.failures import Cause, forbidden, not_found
 from responder.sandbox.objects import Object, Store
@@ -42,8 +42,9 @@ def require_namespace(store: Store, resource: Resource, obj: Object) -> None:
 
 
 def complete_pod(store: Store, pod: Object) -> None:
-    """Fill in what admission adds to a new pod: service account, its token, tolerations, priority."""
+    """Fill in what admission adds to a new pod: service account, its token, limits, tolerations, priority."""
     spec = pod["spec"]
+    limitrange.fill(store, pod)
     name = spec.setdefault("serviceAccountName", "default")
     spec["serviceAccount"] = name
     namespace = pod["metadata"]["namespace"]
@@ -91,6 +92,8 @@ def _tolerate(spec: Object) -> None:
 
 def admit(store: Store, resource: Resource, obj: Object, *, new: bool) -> tuple[str, ...]:
     """The validating plugins. Returns warnings; raises `ApiFailure` 403."""
+    if new and resource is POD:
+        limitrange.require(store, obj)
     warnings = _pod_security(store, resource, obj, new=new)
     if new:
         quota.require_quota(store, resource, obj)

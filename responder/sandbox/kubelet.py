@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import ssl as tls
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -61,6 +61,8 @@ class Kubelet:
         self._node_name = node_name
         self._speed = speed
         self._catalogue = catalogue
+        self.short_of: set[str] = set()
+        """Words of `PRESSURES`: what the node reports to lack. It only says so; it evicts nobody."""
         self._workers: dict[str, PodWorker] = {}
         self._server = LogServer(self._find_log)
         self._addresses = itertools.count(2)
@@ -147,7 +149,7 @@ class Kubelet:
             ],
             "daemonEndpoints": {"kubeletEndpoint": {"Port": self._server.port}},
             "nodeInfo": _NODE_INFO,
-            "conditions": _node_conditions(previous, now),
+            "conditions": _node_conditions(previous, now, self.short_of),
         }
 
     async def _renew_lease(self) -> None:
@@ -251,6 +253,11 @@ _NODE_INFO: Final = {
     "osImage": "simulated by clopus",
     "systemUUID": "",
 }
+PRESSURES: Final = {
+    "memory": ("MemoryPressure", "KubeletHasInsufficientMemory", "kubelet has insufficient memory available"),
+    "disk": ("DiskPressure", "KubeletHasDiskPressure", "kubelet has disk pressure"),
+    "pids": ("PIDPressure", "KubeletHasInsufficientPID", "kubelet has insufficient PID available"),
+}
 _HEALTHY: Final = (
     ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
     ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
@@ -259,11 +266,13 @@ _HEALTHY: Final = (
 )
 
 
-def _node_conditions(previous: list[Json], now: str) -> list[Json]:
+def _node_conditions(previous: list[Json], now: str, short_of: Collection[str]) -> list[Json]:
     """The kubelet's own conditions as of now; others' are kept."""
+    pressed = {kind: (kind, "True", reason, text) for kind, reason, text in (PRESSURES[word] for word in short_of)}
     known = {condition["type"]: condition for condition in previous}
     written: list[Json] = []
-    for kind, status, reason, message in _HEALTHY:
+    for healthy in _HEALTHY:
+        kind, status, reason, message = pressed.get(healthy[0], healthy)
         before = known.pop(kind, {})
         since = before.get("lastTransitionTime") if before.get("status") == status else now
         condition = {"type": kind, "status": status, "reason": reason, "message": message}

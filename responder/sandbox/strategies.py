@@ -27,6 +27,14 @@ CONDITIONAL_ONLY = frozenset({"Lease", "PodDisruptionBudget"})
 """Kinds whose update must name a resourceVersion."""
 CREATED_BY_UPDATE = frozenset({"Lease", "Event", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"})
 """Kinds that a PUT may create."""
+_GATED = {
+    "type": "PodScheduled",
+    "status": "False",
+    "reason": "SchedulingGated",
+    "message": "Scheduling is blocked due to non-empty scheduling gates",
+    "lastProbeTime": None,
+    "lastTransitionTime": None,
+}
 _SERVICE_NETWORK = ipaddress.ip_network("10.96.0.0/16")
 
 
@@ -40,6 +48,8 @@ def prepare_create(store: Store, resource: Resource, obj: Object) -> None:
     # A node registers with its status; every other status is the controllers' to write.
     if resource.has_status and resource.kind != "Node":
         obj["status"] = _first_status(resource.kind)
+    if (obj.get("spec") or {}).get("schedulingGates") and resource.kind == "Pod":
+        obj["status"]["conditions"] = [dict(_GATED)]
     if resource.kind == "Service":
         _allocate_address(store, obj)
     if resource.kind == "DaemonSet":

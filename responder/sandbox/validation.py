@@ -150,9 +150,18 @@ def _workload_faults(kind: str, spec: Object) -> Iterator[Cause]:
     if kind == "Deployment":
         yield from _strategy_faults(spec)
     template_spec = template.get("spec") or {}
-    yield from podvalidation.pod_faults(template_spec, "spec.template.spec")
+    yield from podvalidation.pod_faults(_with_claims(template_spec, spec), "spec.template.spec")
     if template_spec.get("restartPolicy") != "Always":
         yield unsupported("spec.template.spec.restartPolicy", template_spec.get("restartPolicy"), ("Always",))
+
+
+def _with_claims(template_spec: Object, spec: Object) -> Object:
+    """The pod that a StatefulSet will make of its template: each claim template is a volume of its name."""
+    names = [(claim.get("metadata") or {}).get("name", "") for claim in spec.get("volumeClaimTemplates") or ()]
+    if not names:
+        return template_spec
+    claims = [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in names]
+    return {**template_spec, "volumes": [*(template_spec.get("volumes") or ()), *claims]}
 
 
 def _strategy_faults(spec: Object) -> Iterator[Cause]:

@@ -168,31 +168,73 @@ def pending(con: Connection, limit: int = 1000) -> tuple[PendingAlert, ...]:
     )
 
 
-def previous(con: Connection, seq: int, alert: Alert) -> Alert | None:
-    """The last processed word on the same fingerprint that came before row `seq`."""
-    row = con.execute(
-        f"SELECT {_ALERT} FROM alerts WHERE source = ? AND fingerprint = ? AND seq < ? AND state = 'processed' "
-        f"AND {_IN_TIME} ORDER BY seq DESC LIMIT 1",
-        [alert.source.value, alert.fingerprint, seq],
-    ).fetchone()
-    return None if row is None else _alert(row)
+Word: TypeAlias = tuple[str, str]
+"""Source and fingerprint: whose last word counts."""
 
 
-def mark_processed(con: Connection, seqs: Sequence[int], incident_id: str | None, reason: str = "") -> None:
-    """Pending rows become processed; with an incident they join it."""
-    if not seqs:
-        return
-    chosen = list(seqs)
-    con.execute(
-        "UPDATE alerts SET state = 'processed', reason = ? "
-        "WHERE state = 'pending' AND seq >= ? AND seq <= ? AND seq IN (SELECT unnest(?::BIGINT[]))",
-        [reason, min(chosen), max(chosen), chosen],
-    )
-    if incident_id is not None:
+class Joining(NamedTuple):
+    """What became of one pending row."""
+
+    seq: int
+    reason: str
+    incident_id: str = ""
+    """Empty where it belongs to none."""
+    member: str = ""
+    """Key of the object that it is about; empty where it names none."""
+
+
+def last_words(con: Connection, words: Sequence[Word], before: int) -> Mapping[Word, Alert]:
+    """The last processed word on each fingerprint among the rows before `before`."""
+    rows = con.execute(
+        f"SELECT {_ALERT} FROM alerts WHERE fingerprint IN (SELECT unnest(?::VARCHAR[])) AND seq < ? "
+        f"AND state = 'processed' AND {_IN_TIME} "
+        "QUALIFY row_number() OVER (PARTITION BY source, fingerprint ORDER BY seq DESC) = 1",
+        [[fingerprint for _, fingerprint in words], before],
+    ).fetchall()
+    found = (_alert(row) for row in rows)
+    return {(alert.source.value, alert.fingerprint): alert for alert in found}
+
+
+def homes(con: Connection, words: Sequence[Word]) -> Mapping[Word, tuple[str, bool]]:
+    """Fingerprint -> the unresolved incident that heard of it last, and whether it fires there."""
+    rows = con.execute(
+        "SELECT a.source, a.fingerprint, arg_max(j.incident_id, a.seq), arg_max(a.status, a.seq) FROM alerts a "
+        "JOIN incident_alerts j ON j.alert_seq = a.seq JOIN incidents i ON i.id = j.incident_id "
+        f"WHERE a.fingerprint IN (SELECT unnest(?::VARCHAR[])) AND i.state <> 'resolved' AND a.{_IN_TIME} "
+        "GROUP BY a.source, a.fingerprint",
+        [[fingerprint for _, fingerprint in words]],
+    ).fetchall()
+    return {(source, fingerprint): (home, status == "firing") for source, fingerprint, home, status in rows}
+
+
+def firing_counts(con: Connection, incident_ids: Sequence[str]) -> Mapping[str, int]:
+    """`firing_count` of several incidents; those without a firing alert are absent."""
+    rows = con.execute(
+        "SELECT incident_id, count(*) FROM (SELECT j.incident_id, arg_max(a.status, a.seq) AS status "
+        "FROM incident_alerts j JOIN alerts a ON a.seq = j.alert_seq "
+        f"WHERE j.incident_id IN (SELECT unnest(?::VARCHAR[])) AND a.{_IN_TIME} "
+        "GROUP BY j.incident_id, a.source, a.fingerprint) WHERE status = 'firing' GROUP BY incident_id",
+        [list(incident_ids)],
+    ).fetchall()
+    return dict(rows)
+
+
+def join(con: Connection, rows: Sequence[Joining]) -> None:
+    """Pending rows become processed, and those with an incident join it; other rows stay as they are."""
+    joined = [row for row in rows if row.incident_id]
+    if joined:
         con.execute(
-            "INSERT INTO incident_alerts SELECT ?, s.seq FROM (SELECT unnest(?::BIGINT[]) AS seq) s WHERE NOT EXISTS "
-            "(SELECT 1 FROM incident_alerts j WHERE j.incident_id = ? AND j.alert_seq = s.seq)",
-            [incident_id, chosen, incident_id],
+            "INSERT INTO incident_alerts (incident_id, alert_seq, member) SELECT n.home, n.seq, n.member FROM (SELECT "
+            "unnest(?::VARCHAR[]) AS home, unnest(?::BIGINT[]) AS seq, unnest(?::VARCHAR[]) AS member) n "
+            "JOIN alerts a ON a.seq = n.seq AND a.state = 'pending'",
+            [[row.incident_id for row in joined], [row.seq for row in joined], [row.member for row in joined]],
+        )
+    for reason in dict.fromkeys(row.reason for row in rows):
+        chosen = [row.seq for row in rows if row.reason == reason]
+        con.execute(
+            "UPDATE alerts SET state = 'processed', reason = ? "
+            "WHERE state = 'pending' AND seq >= ? AND seq <= ? AND seq IN (SELECT unnest(?::BIGINT[]))",
+            [reason, min(chosen), max(chosen), chosen],
         )
 
 
@@ -213,26 +255,60 @@ def counts(con: Connection) -> AlertCounts:
     return AlertCounts(*row) if row else AlertCounts(0, 0, 0, 0)
 
 
-def of_incident(con: Connection, incident_id: str) -> tuple[tuple[Alert, datetime], ...]:
-    """The incident's alerts with the time each was received, oldest first."""
+def of_incident(con: Connection, incident_id: str, limit: int = 2**31) -> tuple[tuple[Alert, datetime], ...]:
+    """The incident's alerts with the time each was received, oldest first; the newest where there are more."""
     rows = con.execute(
         f"SELECT received_at, {_ALERT} FROM alerts JOIN incident_alerts j ON j.alert_seq = seq "
-        "WHERE j.incident_id = ? ORDER BY seq",
+        f"WHERE j.incident_id = ? ORDER BY seq DESC LIMIT {max(0, limit)}",
         [incident_id],
     ).fetchall()
-    return tuple((_alert(row[1:]), from_timestamp(row[0])) for row in rows)
+    return tuple((_alert(row[1:]), from_timestamp(row[0])) for row in reversed(rows))
 
 
-def firing_count(con: Connection, incident_id: str) -> int:
-    """How many distinct alerts of the incident were firing when last heard of."""
+def firing_count(con: Connection, incident_id: str, member: str = "") -> int:
+    """How many distinct alerts of the incident were firing when last heard of; with `member` (a key) only those that
+    are about that object."""
     row = con.execute(
         "SELECT count(*) FROM (SELECT arg_max(status, seq) AS status FROM alerts "
         f"JOIN incident_alerts j ON j.alert_seq = seq WHERE j.incident_id = ? AND {_IN_TIME} "
-        "GROUP BY source, fingerprint) "
+        "AND (? = '' OR j.member = ?) GROUP BY source, fingerprint) "
         "WHERE status = 'firing'",
-        [incident_id],
+        [incident_id, member, member],
     ).fetchone()
     return int(row[0]) if row else 0
+
+
+def firing_members(con: Connection, incident_id: str) -> tuple[str, ...]:
+    """Keys of the objects that alerts of the incident are about and fire for, in order of the first alert."""
+    rows = con.execute(
+        "SELECT member FROM (SELECT arg_max(j.member, seq) AS member, arg_max(status, seq) AS status, "
+        "min(seq) AS first "
+        f"FROM alerts JOIN incident_alerts j ON j.alert_seq = seq WHERE j.incident_id = ? AND {_IN_TIME} "
+        "GROUP BY source, fingerprint) WHERE status = 'firing' AND member <> '' GROUP BY member ORDER BY min(first)",
+        [incident_id],
+    ).fetchall()
+    return tuple(member for (member,) in rows)
+
+
+def last_about(con: Connection, incident_id: str, member: str) -> Alert | None:
+    """The newest alert of the incident that fires for the object; the newest of all where none does."""
+    row = con.execute(
+        f"SELECT {_ALERT} FROM alerts JOIN incident_alerts j ON j.alert_seq = seq WHERE j.incident_id = ? "
+        f"AND j.member = ? AND {_IN_TIME} ORDER BY status = 'firing' DESC, seq DESC LIMIT 1",
+        [incident_id, member],
+    ).fetchone()
+    return None if row is None else _alert(row)
+
+
+def last_of_kubernetes(con: Connection, since: datetime) -> tuple[Alert, ...]:
+    """The last word on each alert of the watch that fires, or that ended after `since`; oldest first."""
+    rows = con.execute(
+        f"SELECT {_ALERT} FROM (SELECT *, row_number() OVER (PARTITION BY fingerprint ORDER BY seq DESC) AS newness "
+        f"FROM alerts WHERE source = 'kubernetes' AND state <> 'quarantined' AND {_IN_TIME}) "
+        "WHERE newness = 1 AND (status = 'firing' OR ends_at >= ?) ORDER BY seq",
+        [to_timestamp(since)],
+    ).fetchall()
+    return tuple(_alert(row) for row in rows)
 
 
 def quiet_escalated(con: Connection) -> tuple[str, ...]:

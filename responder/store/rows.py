@@ -62,6 +62,10 @@ class RecordTable(Generic[T]):
             [*(extra[name] for name in self._extra), *(leaf.take(record) for leaf in self._leaves)],
         )
 
+    def values(self, record: T) -> dict[str, Value]:
+        """Column -> value, without the extra ones."""
+        return {leaf.column: leaf.take(record) for leaf in self._leaves}
+
     def insert_all(self, con: Connection, records: Sequence[T], **extra: Value) -> None:
         """Several records; the column `position`, where the table has one, keeps their order from 1."""
         for position, record in enumerate(records, start=1):
@@ -69,7 +73,7 @@ class RecordTable(Generic[T]):
 
     def replace(self, con: Connection, record: T) -> bool:
         """Overwrite the row of the record's `id`; False where there is none."""
-        values = {leaf.column: leaf.take(record) for leaf in self._leaves}
+        values = self.values(record)
         identity = values.pop("id")
         assignments = ", ".join(f"{column} = ?" for column in values)
         row = con.execute(f"UPDATE {self.name} SET {assignments} WHERE id = ?", [*values.values(), identity]).fetchone()

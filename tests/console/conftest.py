@@ -96,6 +96,7 @@ class Stage:
             "store": {"path": str(self.folder / "clopus.duckdb")},
             "cluster": {"namespaces": ["shop"], "own_namespace": "clopus"},
             "rules": {"paths": [str(self.folder / "rules.yaml")]},
+            "watch": {"enabled": False},
         }
         path = self.folder / "clopus.yaml"
         path.write_text(json.dumps(config), encoding="utf-8")

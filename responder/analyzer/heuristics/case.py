@@ -132,6 +132,8 @@ class Trouble:
 class Case:
     snapshot: Snapshot
     alert_labels: Mapping[str, str] = field(default_factory=dict)
+    opened_at: datetime | None = None
+    """When the incident was; None where the look belongs to none."""
 
     @property
     def now(self) -> datetime:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 
+from responder.analyzer.changes import Fault, culprit
 from responder.analyzer.heuristics import (
     admission,
     crash,
@@ -22,7 +24,15 @@ from responder.analyzer.heuristics import (
     scheduling,
 )
 from responder.analyzer.heuristics.case import Case, Claim, Remedy
-from responder.analyzer.heuristics.evidence import Exhibit, number, of_pod, of_snapshot, of_status, of_workload
+from responder.analyzer.heuristics.evidence import (
+    Exhibit,
+    number,
+    of_change,
+    of_pod,
+    of_snapshot,
+    of_status,
+    of_workload,
+)
 from responder.analyzer.heuristics.steady import Steadiness, seconds_between, steadiness
 from responder.analyzer.heuristics.undo import undo
 from responder.domain.investigation import (
@@ -34,6 +44,9 @@ from responder.domain.investigation import (
     Unchecked,
 )
 from responder.domain.snapshot import Snapshot
+from responder.domain.versions import ObjectVersion, VersionEvent, headline
+from responder.domain.visible import visible
+from responder.redact import redact
 
 Detector = Callable[[Case], Iterator[Claim]]
 
@@ -81,26 +94,27 @@ class Diagnosis:
     verdicts: tuple[SignatureVerdict, ...] = ()
 
 
-def diagnose(snapshot: Snapshot, *, alert_labels: Mapping[str, str]) -> Diagnosis:
-    """Pure: the same snapshot gives the same diagnosis, evidence ids included."""
+def diagnose(snapshot: Snapshot, *, alert_labels: Mapping[str, str], opened_at: datetime | None = None) -> Diagnosis:
+    """Pure: the same snapshot gives the same diagnosis, evidence ids included.
+
+    `opened_at` is when the incident was opened: changes are told and weighed by their distance from it.
+    """
+    case = Case(snapshot=snapshot, alert_labels=alert_labels, opened_at=opened_at)
     if snapshot.gone:
-        return _without_claims(
-            snapshot, alert_labels, Conclusion.NOT_APPLICABLE, f"{snapshot.root} does not exist any more"
-        )
+        gone = f"{snapshot.root} does not exist any more{_deletion(case)}"
+        return _without_claims(case, Conclusion.NOT_APPLICABLE, gone)
     state = steadiness(snapshot)
     if state.steady:
-        return _without_claims(snapshot, alert_labels, Conclusion.RECOVERED, f"well and steady now: {state.why}")
-    case = Case(snapshot=snapshot, alert_labels=alert_labels)
+        return _without_claims(case, Conclusion.RECOVERED, f"well and steady now: {state.why}")
     claimed = {name: tuple(detect(case)) for name, detect in DETECTORS}
     claims = _weighed(claim for found in claimed.values() for claim in found)
     first, remedies = _answer(case, claims, state)
     return _composed(case, state, claimed, claims, first, remedies)
 
 
-def _without_claims(
-    snapshot: Snapshot, alert_labels: Mapping[str, str], conclusion: Conclusion, summary: str
-) -> Diagnosis:
-    evidence, ids = number(of_snapshot(snapshot, alert_labels), snapshot.taken_at)
+def _without_claims(case: Case, conclusion: Conclusion, summary: str) -> Diagnosis:
+    snapshot = case.snapshot
+    evidence, ids = number(of_snapshot(snapshot, case.alert_labels, case.opened_at), snapshot.taken_at)
     cited = _cited_for_steadiness(snapshot, ids)
     return Diagnosis(
         conclusion=conclusion,
@@ -176,10 +190,11 @@ def _composed(
     remedies: tuple[Remedy, ...],
 ) -> Diagnosis:
     claims = tuple(_mended_by_undo(claim) if claim is first and remedies else claim for claim in claims)
+    claims = tuple(_with_change(case, claim) for claim in claims)
     first = claims[0] if claims else None
     conclusion = _conclusion(claims, remedies, state, outlived=_outlived(case))
     exhibits = [
-        *of_snapshot(case.snapshot, case.alert_labels),
+        *of_snapshot(case.snapshot, case.alert_labels, case.opened_at),
         *(item for claim in claims for item in claim.exhibits),
         *(item for remedy in remedies for item in remedy.exhibits),
     ]
@@ -242,7 +257,37 @@ def _summary(
         else ""
     )
     calm = "; all is ready at this moment, so nothing is proposed yet" if state.well and not remedies else ""
-    return f"{lead}{where}{first.cause}{elsewhere}{calm}"
+    return f"{lead}{where}{first.cause}{elsewhere}{_blame(case, first)}{calm}"
+
+
+def _change_behind(case: Case, claim: Claim) -> ObjectVersion | None:
+    if not case.snapshot.changes:
+        return None
+    fault = Fault(signature=claim.signature, subject=claim.subject, container=claim.container, about=claim.about)
+    return culprit(case.snapshot, fault, opened_at=case.opened_at or case.now)
+
+
+def _with_change(case: Case, claim: Claim) -> Claim:
+    """The claim, citing the change that can have brought it about."""
+    version = _change_behind(case, claim)
+    if version is None:
+        return claim
+    return replace(claim, exhibits=(*claim.exhibits, of_change(version, case.opened_at)))
+
+
+def _blame(case: Case, claim: Claim) -> str:
+    version = _change_behind(case, claim)
+    if version is None:
+        return ""
+    what = "" if version.ref.same_name(case.root) else f"{version.ref} "
+    return f"; {visible(redact(f'{what}{headline(version, since=case.opened_at)}'))}"
+
+
+def _deletion(case: Case) -> str:
+    own = [version for version in case.snapshot.changes if version.ref.same_name(case.root)]
+    if not own or own[0].event is not VersionEvent.DELETED:
+        return ""
+    return f"; {visible(redact(headline(own[0], since=case.opened_at)))}"
 
 
 def _finding(claim: Claim, ids: Mapping[Exhibit, str]) -> Finding:

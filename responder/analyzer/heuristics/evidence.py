@@ -12,6 +12,8 @@ from datetime import datetime
 from responder.domain.investigation import Evidence, EvidenceKind
 from responder.domain.refs import ObjectRef
 from responder.domain.snapshot import LogExcerpt, ServiceView, Snapshot
+from responder.domain.versions import ObjectVersion, told
+from responder.domain.visible import visible
 from responder.domain.workload import ContainerStatus, EventRecord, Pod, Revision, Terminated, Workload
 from responder.redact import cut, redact
 
@@ -57,13 +59,16 @@ def number(exhibits: Iterable[Exhibit], observed_at: datetime) -> tuple[tuple[Ev
     return evidence, ids
 
 
-def of_snapshot(snapshot: Snapshot, alert_labels: Mapping[str, str]) -> Iterator[Exhibit]:
+def of_snapshot(
+    snapshot: Snapshot, alert_labels: Mapping[str, str], opened_at: datetime | None = None
+) -> Iterator[Exhibit]:
     """All that was seen, whether or not a claim rests on it: the record must show what spoke against, too."""
     if alert_labels:
         yield of_alert(alert_labels)
     if snapshot.workload is not None:
         yield of_workload(snapshot.workload)
     yield from (of_revision(revision) for revision in snapshot.revisions[:5])
+    yield from (of_change(version, opened_at) for version in snapshot.changes)
     for pod in snapshot.current_pods[:_MAX_PODS]:
         yield of_pod(pod)
         yield from (of_status(pod, status) for status in pod.statuses)
@@ -93,6 +98,11 @@ def of_revision(revision: Revision) -> Exhibit:
     service = f"; its pods were well until {revision.served_until:%H:%M:%S} UTC" if revision.served_until else ""
     text = f"revision {revision.number} ({place}): {revision.ready} pods ready; images {images}{service}"
     return exhibit(EvidenceKind.ROLLOUT, f"{revision.ref} revision", text, subject=revision.ref)
+
+
+def of_change(version: ObjectVersion, opened_at: datetime | None) -> Exhibit:
+    text = visible(redact(told(version, since=opened_at)))  # an escape before a token would hide its form
+    return exhibit(EvidenceKind.CHANGE, f"{version.ref}, change {version.seq} of the record", text, subject=version.ref)
 
 
 def of_pod(pod: Pod) -> Exhibit:

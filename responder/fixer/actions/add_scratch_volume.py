@@ -12,6 +12,7 @@ from responder.domain.action import AddScratchVolume, Permission
 from responder.domain.errors import PlanInvalid
 from responder.domain.manifest import LiveObject, Manifest, dig, items, text
 from responder.domain.plan import Change, Check
+from responder.domain.quantity import parse_quantity
 from responder.domain.rule import Risk
 from responder.domain.snapshot import Snapshot
 from responder.fixer.actions.template import (
@@ -24,7 +25,6 @@ from responder.fixer.actions.template import (
     raw_container,
     replicas_of,
 )
-from responder.fixer.quantity import parse_quantity
 
 _PATH = re.compile(r"(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*|/\.[A-Za-z0-9_][A-Za-z0-9_.-]*)+\Z")
 _LONGEST_PATH = 255

@@ -12,6 +12,7 @@ from responder.domain.action import Permission, SetResources
 from responder.domain.errors import PlanInvalid
 from responder.domain.manifest import LiveObject, Manifest, dig
 from responder.domain.plan import Change, Check
+from responder.domain.quantity import parse_quantity, same_quantity
 from responder.domain.rule import Risk
 from responder.domain.snapshot import Snapshot
 from responder.domain.workload import Container
@@ -24,7 +25,6 @@ from responder.fixer.actions.template import (
     raw_container,
     replicas_of,
 )
-from responder.fixer.quantity import parse_quantity, same_quantity
 
 LARGEST_RAISE = 4
 """A limit or request becomes at most this many times what it was, or what an earlier revision had."""

@@ -9,7 +9,9 @@ from responder.sandbox.controllers import (
     garbage,
     job,
     namespaces,
+    nodes,
     replicaset,
+    scaling,
     scheduler,
     statefulset,
 )
@@ -26,6 +28,8 @@ CONTROLLERS: tuple[Controller, ...] = (
     endpoints.CONTROLLER_LOOP,
     garbage.CONTROLLER_LOOP,
     claims.CONTROLLER_LOOP,
+    nodes.CONTROLLER_LOOP,
+    scaling.CONTROLLER_LOOP,
     budgets.DISRUPTION_LOOP,
     budgets.QUOTA_LOOP,
 )

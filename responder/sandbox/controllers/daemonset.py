@@ -6,12 +6,14 @@ Source: https://kubernetes.io/docs/concepts/workloads/controllers/daemonset/
 from collections.abc import Iterator
 
 from responder.sandbox.controllers import placement
-from responder.sandbox.controllers.loop import Controller, Key
+from responder.sandbox.controllers.loop import RETRY_SECONDS, Controller, Key
 from responder.sandbox.controllers.workload import (
     REVISION_LABEL,
+    create_pod,
     emit,
     is_active,
     is_ready,
+    is_refused,
     keys_of,
     owned_pods,
     pod_from,
@@ -25,6 +27,7 @@ from responder.sandbox.resources import KINDS, POD
 
 _DAEMON_SET = KINDS["DaemonSet"]
 _NODE = KINDS["Node"]
+_SOURCE = "daemonset-controller"
 _TOLERATED = (
     ("not-ready", "NoExecute"),
     ("unreachable", "NoExecute"),
@@ -49,11 +52,11 @@ def reconcile(registry: Registry, key: Key) -> float | None:
         return None
     update, _ = revision_for(registry, owner)
     nodes = [node for node in registry.store.list(_NODE) if _takes(owner, node)]
-    _place(registry, owner, nodes, update)
+    refused = is_refused(lambda: _place(registry, owner, nodes, update))
     if owner["spec"]["updateStrategy"]["type"] == "RollingUpdate":
         _update(registry, owner, len(nodes), update)
     registry.write_status(_DAEMON_SET, *key, _status(registry, owner, len(nodes), update))
-    return None
+    return RETRY_SECONDS if refused else None
 
 
 def _takes(owner: Object, node: Object) -> bool:
@@ -87,9 +90,9 @@ def _place(registry: Registry, owner: Object, nodes: list[Object], update: str) 
         affinity = {"requiredDuringSchedulingIgnoredDuringExecution": required}
         pod["spec"].setdefault("affinity", {})["nodeAffinity"] = affinity
         pod["spec"]["tolerations"] = [*(pod["spec"].get("tolerations") or ()), *_tolerations()]
-        created = registry.create(POD, owner["metadata"]["namespace"], pod, CONTROLLER).obj
+        created = create_pod(registry, _SOURCE, owner, pod)
         message = f"Created pod: {created['metadata']['name']}"
-        emit(registry, "daemonset-controller", owner, "Normal", "SuccessfulCreate", message)
+        emit(registry, _SOURCE, owner, "Normal", "SuccessfulCreate", message)
     for pod in pods:
         if _target(pod) not in wanted or not is_active(pod):
             _delete(registry, owner, pod)
@@ -114,7 +117,7 @@ def _update(registry: Registry, owner: Object, nodes: int, update: str) -> None:
 def _delete(registry: Registry, owner: Object, pod: Object) -> None:
     name = pod["metadata"]["name"]
     delete(registry, POD, pod["metadata"]["namespace"], name, {}, CONTROLLER)
-    emit(registry, "daemonset-controller", owner, "Normal", "SuccessfulDelete", f"Deleted pod: {name}")
+    emit(registry, _SOURCE, owner, "Normal", "SuccessfulDelete", f"Deleted pod: {name}")
 
 
 def _status(registry: Registry, owner: Object, nodes: int, update: str) -> Object:

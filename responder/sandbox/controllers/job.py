@@ -1,16 +1,21 @@
 """Job: pods until enough have succeeded, or too many have failed.
 
-Non-indexed Jobs only; no deadline, no backoff between attempts. Source: https://kubernetes.io/docs/concepts/workloads/controllers/job/
+Non-indexed Jobs only; no backoff between attempts. Source: https://kubernetes.io/docs/concepts/workloads/controllers/job/
 """
 
-from responder.sandbox.controllers.loop import Controller, Key
+from datetime import datetime, timedelta
+
+from responder.sandbox.controllers.loop import RETRY_SECONDS, Controller, Key
 from responder.sandbox.controllers.workload import (
     condition,
+    create_pod,
     emit,
     is_active,
     is_ready,
+    is_refused,
     keys_of,
     owned_pods,
+    parse_time,
     pod_from,
     set_conditions,
 )
@@ -33,17 +38,33 @@ def reconcile(registry: Registry, key: Key) -> float | None:
     failed = sum((pod.get("status") or {}).get("phase") == "Failed" for pod in pods)
     spec = job["spec"]
     verdict: tuple[Object, ...] = ()
+    refused = False
+    left = _seconds_left(job, registry.now())
     if failed + _restarts(active) > spec["backoffLimit"]:
-        verdict = _failed(registry, job, active)
+        verdict = _failed(registry, job, active, "BackoffLimitExceeded", "Job has reached the specified backoff limit")
+    elif left is not None and left <= 0 and not spec.get("suspend"):
+        message = "Job was active longer than specified deadline"
+        verdict = _failed(registry, job, active, "DeadlineExceeded", message)
     elif succeeded >= spec.get("completions", 1):
         verdict = _complete(registry, job)
     elif spec.get("suspend"):
         _stop(registry, active)
         verdict = ({"type": "Suspended", "status": "True", "reason": "JobSuspended", "message": "Job suspended"},)
     else:
-        _start(registry, job, min(spec["parallelism"], spec.get("completions", 1) - succeeded) - len(active))
+        missing = min(spec["parallelism"], spec.get("completions", 1) - succeeded) - len(active)
+        refused = is_refused(lambda: _start(registry, job, missing))
     _write_status(registry, job, verdict, succeeded=succeeded, failed=failed)
-    return None
+    if refused:
+        return RETRY_SECONDS
+    return None if verdict else _seconds_left(registry.get(_JOB, *key), registry.now())
+
+
+def _seconds_left(job: Object, now: datetime) -> float | None:
+    """Until the Job's own deadline; None where it has none or has not started."""
+    deadline, started = job["spec"].get("activeDeadlineSeconds"), (job.get("status") or {}).get("startTime")
+    if deadline is None or not started:
+        return None
+    return (parse_time(started) + timedelta(seconds=deadline) - now).total_seconds()
 
 
 def _is_finished(job: Object) -> bool:
@@ -62,7 +83,7 @@ def _restarts(pods: list[Object]) -> int:
 def _start(registry: Registry, job: Object, missing: int) -> None:
     for _ in range(missing):
         pod = pod_from(job, job["spec"]["template"])
-        created = registry.create(POD, job["metadata"]["namespace"], pod, CONTROLLER).obj
+        created = create_pod(registry, _SOURCE, job, pod)
         message = f"Created pod: {created['metadata']['name']}"
         emit(registry, _SOURCE, job, "Normal", "SuccessfulCreate", message)
 
@@ -72,9 +93,8 @@ def _stop(registry: Registry, pods: list[Object]) -> None:
         delete(registry, POD, pod["metadata"]["namespace"], pod["metadata"]["name"], {}, CONTROLLER)
 
 
-def _failed(registry: Registry, job: Object, active: list[Object]) -> tuple[Object, ...]:
+def _failed(registry: Registry, job: Object, active: list[Object], reason: str, message: str) -> tuple[Object, ...]:
     _stop(registry, active)
-    reason, message = "BackoffLimitExceeded", "Job has reached the specified backoff limit"
     emit(registry, _SOURCE, job, "Warning", reason, message)
     return tuple(
         {"type": kind, "status": "True", "reason": reason, "message": message} for kind in ("FailureTarget", "Failed")
@@ -99,7 +119,7 @@ def _write_status(registry: Registry, job: Object, verdict: tuple[Object, ...], 
     status["ready"] = sum(is_ready(pod) for pod in active)
     status["terminating"] = 0
     status["uncountedTerminatedPods"] = {}
-    if before.get("startTime") or not job["spec"].get("suspend"):
+    if not job["spec"].get("suspend"):  # a Job that is resumed starts anew
         status["startTime"] = before.get("startTime", now)
     kept = [entry for entry in before.get("conditions") or () if entry["type"] != "Suspended"]
     conditions = set_conditions(kept, [{**entry, "lastProbeTime": now} for entry in verdict], now)

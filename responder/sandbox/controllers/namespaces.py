@@ -3,12 +3,14 @@
 Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/namespaces/
 """
 
+from collections import Counter
 from collections.abc import Iterator
 
 from responder.sandbox.controllers.loop import Controller, Key
+from responder.sandbox.controllers.workload import set_conditions
 from responder.sandbox.deletion import delete
 from responder.sandbox.objects import EventType, StoreEvent
-from responder.sandbox.registry import CONTROLLER, Registry
+from responder.sandbox.registry import CONTROLLER, Registry, timestamp
 from responder.sandbox.resources import KINDS, NAMESPACE
 
 _ACCOUNT = KINDS["ServiceAccount"]
@@ -39,10 +41,47 @@ def reconcile(registry: Registry, key: Key) -> float | None:
         if not obj["metadata"].get("deletionTimestamp"):
             delete(registry, resource, key[1], obj["metadata"]["name"], {}, CONTROLLER)
     if left:
+        _tell_what_is_left(registry, key[1])
         return _CHECK_SECONDS
     released = {**namespace, "spec": {**namespace["spec"], "finalizers": []}}
     registry.replace(NAMESPACE, namespace, released, CONTROLLER)
     return None
+
+
+def _tell_what_is_left(registry: Registry, name: str) -> None:
+    """Conditions that say which objects, and which of their finalizers, keep the namespace."""
+    namespace = registry.store.get(NAMESPACE, "", name)
+    kinds: Counter[str] = Counter()
+    finalizers: Counter[str] = Counter()
+    for resource, obj in registry.store.all():
+        if obj["metadata"].get("namespace") == name:
+            kinds[resource.qualified if resource.group else f"{resource.plural}."] += 1
+            finalizers.update(obj["metadata"].get("finalizers") or ())
+    if namespace is None or not kinds:
+        return
+    entries = [
+        ("NamespaceContentRemaining", "SomeResourcesRemain", "Some resources are remaining", kinds, "has {} resource"),
+        (
+            "NamespaceFinalizersRemaining",
+            "SomeFinalizersRemain",
+            "Some content in the namespace has finalizers remaining",
+            finalizers,
+            "in {} resource",
+        ),
+    ]
+    changes = [
+        {
+            "type": kind,
+            "status": "True",
+            "reason": reason,
+            "message": f"{text}: " + ", ".join(f"{k} {how.format(n)} instances" for k, n in sorted(counted.items())),
+        }
+        for kind, reason, text, counted, how in entries
+        if counted
+    ]
+    before = namespace["status"].get("conditions") or ()
+    conditions = set_conditions(before, changes, timestamp(registry.now()))
+    registry.write_status(NAMESPACE, "", name, {**namespace["status"], "conditions": conditions})
 
 
 def furnish(registry: Registry, name: str) -> None:

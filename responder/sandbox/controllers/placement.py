@@ -38,9 +38,9 @@ def _term(term: Object, node: Object, labels: Mapping[str, str]) -> bool:
 
 def taints(node: Object) -> list[Object]:
     """The node's taints, with those that the node controller would derive from its state."""
-    found = list(node["spec"].get("taints") or ()) if "spec" in node else []
-    if node.get("spec", {}).get("unschedulable"):
-        found.append(_UNSCHEDULABLE)
+    # The scheduler looks at the cordon itself before it looks at the taint that the node controller makes of it.
+    found = [_UNSCHEDULABLE] if node.get("spec", {}).get("unschedulable") else []
+    found += (node.get("spec") or {}).get("taints") or ()
     if (condition(node, "Ready") or {}).get("status") != "True":
         found.append(_NOT_READY)
     return found

@@ -6,6 +6,7 @@ Source: https://kubernetes.io/docs/concepts/workloads/controllers/replicaset/
 from responder.sandbox.controllers.loop import Controller, Key
 from responder.sandbox.controllers.workload import (
     available_in,
+    create_pod,
     emit,
     is_active,
     is_ready,
@@ -42,9 +43,8 @@ def _adjust(registry: Registry, replica_set: Object, active: list[Object]) -> st
     for _ in range(missing):
         pod = pod_from(replica_set, replica_set["spec"]["template"])
         try:
-            created = registry.create(POD, replica_set["metadata"]["namespace"], pod, CONTROLLER).obj
+            created = create_pod(registry, _SOURCE, replica_set, pod)
         except ApiFailure as failure:
-            emit(registry, _SOURCE, replica_set, "Warning", "FailedCreate", f"Error creating: {failure.message}")
             return failure.message
         _tell(registry, replica_set, "SuccessfulCreate", f"Created pod: {created['metadata']['name']}")
     for pod in sorted(active, key=_worth)[: max(-missing, 0)]:

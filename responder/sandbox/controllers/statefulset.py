@@ -6,11 +6,13 @@ has to be deleted. Source: https://kubernetes.io/docs/concepts/workloads/control
 
 from collections.abc import Mapping
 
-from responder.sandbox.controllers.loop import Controller, Key
+from responder.sandbox.controllers.loop import RETRY_SECONDS, Controller, Key
 from responder.sandbox.controllers.workload import (
     REVISION_LABEL,
+    create_pod,
     emit,
     is_ready,
+    is_refused,
     keys_of,
     owned_pods,
     pod_from,
@@ -33,10 +35,10 @@ def reconcile(registry: Registry, key: Key) -> float | None:
     hash_, _ = revision_for(registry, owner)
     update = f"{owner['metadata']['name']}-{hash_}"  # the label of a StatefulSet's pod is the revision's whole name
     pods = {ordinal(pod): pod for pod in owned_pods(registry.store, owner)}
-    _step(registry, owner, pods, update)
-    pods = {ordinal(pod): pod for pod in owned_pods(registry.store, owner)}
-    registry.write_status(_STATEFUL_SET, *key, _status(owner, pods, update))
-    return None
+    refused = is_refused(lambda: _step(registry, owner, pods, update))
+    after = {ordinal(pod): pod for pod in owned_pods(registry.store, owner)}
+    registry.write_status(_STATEFUL_SET, *key, _status(owner, after, update))
+    return RETRY_SECONDS if refused else None
 
 
 def ordinal(pod: Object) -> int:
@@ -96,7 +98,8 @@ def _create(registry: Registry, owner: Object, number: int, update: str) -> None
     del pod["metadata"]["generateName"]
     pod["spec"] |= {"hostname": name, "subdomain": owner["spec"].get("serviceName", "")}
     _add_claims(registry, owner, pod, number)
-    registry.create(POD, owner["metadata"]["namespace"], pod, CONTROLLER)
+    refused = f"create Pod {name} in StatefulSet {owner['metadata']['name']} failed error"
+    create_pod(registry, _SOURCE, owner, pod, why=refused)
     message = f"create Pod {name} in StatefulSet {owner['metadata']['name']} successful"
     emit(registry, _SOURCE, owner, "Normal", "SuccessfulCreate", message)
 

@@ -5,7 +5,7 @@ Source: https://kubernetes.io/docs/concepts/architecture/controller/
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ import orjson
 
 from responder.sandbox.admission import NAME_ALPHABET
 from responder.sandbox.controllers.loop import Key
+from responder.sandbox.failures import ApiFailure
 from responder.sandbox.objects import Object, Store, StoreEvent, clone
 from responder.sandbox.quota import is_live
 from responder.sandbox.registry import CONTROLLER, Registry, Write, timestamp
@@ -22,6 +23,8 @@ from responder.sandbox.selectors import selector_predicate
 HASH_LABEL = "pod-template-hash"
 REVISION_LABEL = "controller-revision-hash"
 SCHEDULER = "default-scheduler"
+_SIMILAR = 10
+_COMBINED = "(combined from similar events): "
 
 
 def controller_of(obj: Object) -> Object | None:
@@ -125,6 +128,24 @@ def pod_from(owner: Object, template: Object, *, labels: Mapping[str, str] | Non
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": clone(template["spec"])}
 
 
+def create_pod(registry: Registry, source: str, owner: Object, pod: Object, *, why: str = "") -> Object:
+    """The pod as stored. Raises `ApiFailure`, after an event on the owner, where it is refused."""
+    try:
+        return registry.create(POD, owner["metadata"]["namespace"], pod, CONTROLLER).obj
+    except ApiFailure as failure:
+        emit(registry, source, owner, "Warning", "FailedCreate", f"{why or 'Error creating'}: {failure.message}")
+        raise
+
+
+def is_refused(step: Callable[[], None]) -> bool:
+    """Take the step. True: the API refused a part of it; the status is written all the same."""
+    try:
+        step()
+    except ApiFailure:
+        return True
+    return False
+
+
 def set_conditions(present: Iterable[Object], changes: Iterable[Object], now: str) -> list[Object]:
     """Conditions with some replaced; a transition time moves only with the status."""
     entries = {entry["type"]: entry for entry in present}
@@ -163,18 +184,28 @@ def revision_for(registry: Registry, owner: Object) -> tuple[str, Object]:
 
 
 def emit(registry: Registry, source: str, obj: Object, kind: str, reason: str, message: str) -> None:
-    """Record a core/v1 Event; the same one again only counts."""
+    """Record a core/v1 Event; the same one again only counts, and so do many that differ only in their words.
+
+    Source: client-go, tools/record/events_cache.go (EventAggregator)
+    """
     metadata = obj["metadata"]
     namespace = metadata.get("namespace", "default")
     now = timestamp(registry.now())
-    for event in registry.store.list(EVENT, namespace):
-        same = ((event.get("involvedObject") or {}).get("uid"), event.get("reason"), event.get("message"))
-        if same == (metadata["uid"], reason, message):
-            if source == SCHEDULER:
-                return
-            again = {**event, "count": event.get("count", 1) + 1, "lastTimestamp": now}
-            registry.replace(EVENT, event, again, _event_writer(source))
-            return
+    known = [
+        event
+        for event in registry.store.list(EVENT, namespace)
+        if ((event.get("involvedObject") or {}).get("uid"), event.get("reason")) == (metadata["uid"], reason)
+    ]
+    same = next((event for event in known if event.get("message") == message), None)
+    if source == SCHEDULER and same is not None:
+        return
+    if same is None and source != SCHEDULER and len(known) >= _SIMILAR:
+        message = _COMBINED + message
+        same = next((event for event in known if event["message"].startswith(_COMBINED)), None)
+    if same is not None:
+        again = {**same, "message": message, "count": same.get("count", 1) + 1, "lastTimestamp": now}
+        registry.replace(EVENT, same, again, _event_writer(source))
+        return
     body = {
         "metadata": {"name": f"{metadata['name']}.{registry.store.version:016x}"},
         "involvedObject": {

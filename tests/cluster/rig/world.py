@@ -161,6 +161,7 @@ class World:
                 **({"ca_file": str(self.ca_file)} if self.ca_file else {}),
             },
             "rules": {"paths": [str(self.folder / "rules")]},
+            "watch": {"enabled": False},
         }
         for name, section in sections.items():
             config.setdefault(name, {}).update(section)

@@ -181,7 +181,7 @@ async def test_the_alerts_of_an_incident_are_shown(api: Any, store: Store) -> No
     def fold(con: Connection) -> None:
         incidents.insert(con, make_incident())
         pending = alerts.pending(con, 10)
-        alerts.mark_processed(con, tuple(item.seq for item in pending), INCIDENT_ID, "opens")
+        alerts.join(con, [alerts.Joining(item.seq, "opens", INCIDENT_ID) for item in pending])
 
     await store.write(fold)
     detail = wire.loads(IncidentDetail, (await api("GET", f"/api/v1/incidents/{INCIDENT_ID}")).body)
@@ -526,7 +526,9 @@ async def test_the_description_names_every_route_and_nothing_else(api: Any) -> N
         ("GET", "/api/v1/mode"),
         ("PUT", "/api/v1/mode"),
         ("GET", "/api/v1/audit"),
+        ("GET", "/api/v1/changes"),
         ("GET", "/api/v1/rules"),
+        ("GET", "/api/v1/watches"),
         ("POST", "/api/v1/rules/explain"),
         ("GET", "/metrics"),
         ("GET", "/healthz"),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from collections.abc import Awaitable, Callable
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
+from responder import sandbox
 from responder.cluster.client import Client, Limits
 from responder.domain.errors import (
     ClusterUnavailable,
@@ -21,6 +24,8 @@ from responder.domain.errors import (
     ResponderError,
     WriteOutcomeUnknown,
 )
+
+CERTIFICATES = Path(sandbox.__file__).with_name("simulation_only_tls.pem")
 
 Answerer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -51,6 +56,13 @@ async def cut_body(request: web.Request) -> web.StreamResponse:
     assert request.transport is not None
     request.transport.abort()
     return response
+
+
+async def one_line_then_silence(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    await response.write(b"line\n")
+    return await hang(request)
 
 
 async def no_json(_: web.Request) -> web.StreamResponse:
@@ -196,17 +208,19 @@ class TestWrites:
 
 class TestStreams:
     async def test_a_silent_stream_ends_as_unavailable(self, server: Any, client: Client) -> None:
-        async def one_line_then_silence(request: web.Request) -> web.StreamResponse:
-            response = web.StreamResponse()
-            await response.prepare(request)
-            await response.write(b"line\n")
-            return await hang(request)
-
         server.answers = [one_line_then_silence]
         lines: list[bytes] = []
         with pytest.raises(ClusterUnavailable):
             await read_lines(client, lines)
         assert lines == [b"line\n"]
+
+    async def test_a_stream_asks_the_kernel_whether_its_peer_is_alive(self, server: Any, client: Client) -> None:
+        server.answers = [one_line_then_silence]
+        async with client.stream("/watch", {}, about="watch", idle=5.0) as response:
+            assert response.connection is not None
+            assert response.connection.transport is not None
+            used = response.connection.transport.get_extra_info("socket")
+            assert used.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
 
     async def test_a_refused_stream_is_an_error_of_the_domain(self, server: Any, client: Client) -> None:
         server.answers = [answer(403)]
@@ -230,6 +244,94 @@ class TestCredentials:
         await client.close()
         assert server.headers[0]["Authorization"] == "Bearer from-file"
 
+    async def test_a_changed_token_file_is_read_again(
+        self, server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("responder.cluster.credentials.TOKEN_FILE_PERIOD", 0.0)
+        server.answers = [answer()]
+        async with with_token_file(server.url, tmp_path / "token", "first\n") as client:
+            await read(client)
+            (tmp_path / "token").write_text("second")
+            await read(client)
+        assert sent(server) == ["Bearer first", "Bearer second"]
+
+    async def test_a_token_file_is_looked_at_once_a_period(self, server: Any, tmp_path: Path) -> None:
+        server.answers = [answer()]
+        async with with_token_file(server.url, tmp_path / "token", "first") as client:
+            await read(client)
+            (tmp_path / "token").unlink()
+            await read(client)
+        assert sent(server) == ["Bearer first", "Bearer first"]
+
+    async def test_a_refused_token_is_read_afresh_at_once(self, server: Any, tmp_path: Path) -> None:
+        server.answers = [answer(401), answer()]
+        async with with_token_file(server.url, tmp_path / "token", "first") as client:
+            with pytest.raises(Forbidden):
+                await read(client)
+            (tmp_path / "token").write_text("second")
+            await read(client)
+        assert sent(server) == ["Bearer first", "Bearer second"]
+
+    @pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff\xfe"])
+    async def test_without_a_readable_token_nothing_is_sent(
+        self, server: Any, tmp_path: Path, content: bytes | None
+    ) -> None:
+        server.answers = [answer()]
+        async with with_token_file(server.url, tmp_path / "token", "first") as client:
+            if content is None:
+                (tmp_path / "token").unlink()
+            else:
+                (tmp_path / "token").write_bytes(content)
+            with pytest.raises(ClusterUnavailable, match="CredentialMissing"):
+                await read(client)
+        assert server.requests == []
+
+    async def test_in_a_pod_a_refused_token_is_read_afresh(
+        self, server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        library = "kubernetes_asyncio.config.incluster_config"
+        for name in (f"{library}.SERVICE_TOKEN_FILENAME", "responder.cluster.client.SERVICE_TOKEN_FILENAME"):
+            monkeypatch.setattr(name, str(tmp_path / "token"))
+        monkeypatch.setattr(f"{library}.SERVICE_CERT_FILENAME", str(CERTIFICATES))
+        server.answers = [answer(401), answer()]
+        (tmp_path / "token").write_text("first")
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+        monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "1")
+        client = Client.in_cluster(limits=Limits(attempts=1))
+        client._configuration.host = server.url  # the library insists on https
+        with pytest.raises(Forbidden):
+            await read(client)
+        (tmp_path / "token").write_text("second")
+        await read(client)
+        await client.close()
+        assert sent(server) == ["Bearer first", "Bearer second"]
+
+    async def test_a_refused_token_of_a_kubeconfig_is_read_afresh(
+        self, server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("responder.cluster.credentials.TOKEN_FILE_PERIOD", 0.0)
+        server.answers = [answer(401), answer()]
+        token = tmp_path / "token"
+        token.write_text("first")
+        path = tmp_path / "config"
+        path.write_text(json.dumps(kubeconfig(server.url, {"tokenFile": str(token)})))
+        client = await Client.from_kubeconfig(path)
+        with pytest.raises(Forbidden):
+            await read(client)
+        token.write_text("second")
+        await read(client)
+        await client.close()
+        assert sent(server) == ["Bearer first", "Bearer second"]
+
+    async def test_more_streams_may_be_open_than_a_pool_would_hold(self, server: Any) -> None:
+        server.answers = [one_line_then_silence]
+        client = Client.from_token(url=server.url, token="x")
+        async with contextlib.AsyncExitStack() as stack:
+            for _ in range(120):
+                await stack.enter_async_context(client.stream("/watch", {}, about="watch", idle=5.0))
+            assert len(server.requests) == 120
+        await client.close()
+
     @pytest.mark.parametrize("content", [None, "", "a: [", "{}", "clusters: []"])
     async def test_an_unusable_kubeconfig_is_a_configuration_error(self, tmp_path: Path, content: str | None) -> None:
         path = tmp_path / "config"
@@ -246,7 +348,7 @@ class TestCredentials:
     async def test_a_renewed_token_is_read_from_the_kubeconfig(
         self, server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("responder.cluster.client.CREDENTIAL_PERIOD", 0.0)
+        monkeypatch.setattr("responder.cluster.credentials.CREDENTIAL_PERIOD", 0.0)
         server.answers = [answer()]
         token = tmp_path / "token"
         token.write_text("first")
@@ -258,6 +360,22 @@ class TestCredentials:
         await read(client)
         await client.close()
         assert [headers["Authorization"] for headers in server.headers] == ["Bearer first", "Bearer second"]
+
+
+@contextlib.asynccontextmanager
+async def with_token_file(url: str, path: Path, content: str) -> AsyncIterator[Client]:
+    client = made_with_token_file(url, path, content)
+    yield client
+    await client.close()
+
+
+def made_with_token_file(url: str, path: Path, content: str) -> Client:
+    path.write_text(content)
+    return Client.from_token(url=url, token_file=path, limits=Limits(attempts=1))
+
+
+def sent(server: Any) -> list[str]:
+    return [headers["Authorization"] for headers in server.headers]
 
 
 def kubeconfig(url: str, user: dict[str, str]) -> dict[str, Any]:

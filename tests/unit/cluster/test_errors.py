@@ -22,6 +22,7 @@ from responder.domain.errors import (
     PlanInvalid,
     PlanStale,
     ResponderError,
+    VersionExpired,
     WriteOutcomeUnknown,
 )
 
@@ -40,7 +41,7 @@ BY_STATUS = {
     404: (ObjectGone, ObjectGone, ObjectGone),
     408: (ClusterUnavailable, ClusterUnavailable, WriteOutcomeUnknown),
     409: (PermanentError, PlanStale, PlanStale),
-    410: (PermanentError, PlanStale, PlanStale),
+    410: (VersionExpired, PlanStale, PlanStale),
     412: (PermanentError, PlanStale, PlanStale),
     422: (PermanentError, PlanStale, PlanStale),
     429: (ClusterUnavailable, ClusterUnavailable, ClusterUnavailable),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -13,7 +14,16 @@ from aiohttp import web
 from responder.cluster import kubernetes
 from responder.cluster.client import Client
 from responder.cluster.kubernetes import KubernetesCluster
-from responder.domain.errors import ClusterUnavailable, ObjectGone, PermanentError, PlanStale, PolicyViolation
+from responder.domain.errors import (
+    ClusterUnavailable,
+    Forbidden,
+    ObjectGone,
+    PermanentError,
+    PlanStale,
+    PolicyViolation,
+    ResponderError,
+    VersionExpired,
+)
 from responder.domain.plan import Change, PatchOp, Verb
 from responder.domain.refs import ObjectRef
 
@@ -67,6 +77,126 @@ class TestList:
         with pytest.raises(PermanentError):
             await cluster.list("Secret", "shop")
         assert server.requests == []
+
+
+class TestPages:
+    async def test_pages_carry_the_version_of_the_list_and_objects_their_kind(
+        self, server: Any, cluster: KubernetesCluster
+    ) -> None:
+        async def listed(_: web.Request) -> web.StreamResponse:
+            items = [{"metadata": {"name": "a", "managedFields": []}}]
+            return web.json_response({"metadata": {"resourceVersion": "7"}, "items": items})
+
+        server.answers = [listed]
+        (found,) = [page async for page in cluster.pages("Deployment", "shop")]
+        assert found.version == "7"
+        assert found.objects == (
+            {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a", "managedFields": []}},
+        )
+
+    async def test_pages_that_expire_between_two_say_so(self, server: Any, cluster: KubernetesCluster) -> None:
+        server.answers = [page("a", position="p1"), expired]
+        with pytest.raises(VersionExpired):
+            [page async for page in cluster.pages("Pod", "shop")]
+
+
+ADDED = b'{"type":"ADDED","object":{"kind":"Pod","metadata":{"name":"a","resourceVersion":"8"}}}\n'
+
+
+def error_event(**status: Any) -> bytes:
+    return json.dumps({"type": "ERROR", "object": {"kind": "Status", **status}}).encode() + b"\n"
+
+
+class TestWatch:
+    async def watch(self, cluster: KubernetesCluster) -> list[tuple[str, Any]]:
+        events = cluster.watch("Pod", "shop", version="7", seconds=2.5)
+        return [(event.type.value, event.object.get("metadata", {}).get("name")) async for event in events]
+
+    async def test_what_is_asked_for_reaches_the_server(self, server: Any, cluster: KubernetesCluster) -> None:
+        server.answers = [plain(b"")]
+        assert await self.watch(cluster) == [("OPENED", None)]
+        assert urlsplit(server.requests[0][1]).path == "/api/v1/namespaces/shop/pods"
+        assert query(server.requests[0]) == {
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": "7",
+            "timeoutSeconds": "3",
+        }
+
+    async def test_lines_are_put_together_from_chunks(self, server: Any, cluster: KubernetesCluster) -> None:
+        server.answers = [chunks(ADDED[:5], ADDED[5:] + ADDED + ADDED[:30], ADDED[30:])]
+        assert await self.watch(cluster) == [("OPENED", None), *[("ADDED", "a")] * 3]
+
+    async def test_a_line_of_some_megabytes_is_read(self, server: Any, cluster: KubernetesCluster) -> None:
+        server.answers = [plain(ADDED.replace(b'"a"', b'"a","x":"' + b"x" * 3_000_000 + b'"'))]
+        assert await self.watch(cluster) == [("OPENED", None), ("ADDED", "a")]
+
+    async def test_an_endless_line_is_given_up(
+        self, server: Any, cluster: KubernetesCluster, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("responder.cluster.watchstream.LONGEST_LINE", 1_000_000)
+        server.answers = [endless]
+        with pytest.raises(ClusterUnavailable, match="longer than"):
+            await self.watch(cluster)
+
+    async def test_unknown_types_are_passed_over(self, server: Any, cluster: KubernetesCluster) -> None:
+        server.answers = [plain(b'{"type":"OPENED","object":{}}\n{"type":"NEW"}\n{"kind":"PodList"}\n' + ADDED)]
+        assert await self.watch(cluster) == [("OPENED", None), ("ADDED", "a")]
+
+    @pytest.mark.parametrize(
+        ("body", "expected"),
+        [
+            pytest.param(error_event(code=410, reason="Expired", message="too old"), VersionExpired, id="410"),
+            pytest.param(error_event(reason="Expired"), VersionExpired, id="expired without a code"),
+            pytest.param(error_event(code=403, message="no"), Forbidden, id="403"),
+            pytest.param(error_event(code=500, message="etcd"), ClusterUnavailable, id="500"),
+            pytest.param(error_event(), ClusterUnavailable, id="nothing said"),
+            pytest.param(b"no json\n", ClusterUnavailable, id="no JSON"),
+            pytest.param(ADDED[:-9], ClusterUnavailable, id="cut"),
+        ],
+    )
+    async def test_an_error_in_the_stream_is_raised(
+        self, server: Any, cluster: KubernetesCluster, body: bytes, expected: type[ResponderError]
+    ) -> None:
+        server.answers = [plain(body)]
+        with pytest.raises(ResponderError) as caught:
+            await self.watch(cluster)
+        assert type(caught.value) is expected
+
+    @pytest.mark.parametrize(
+        ("answer", "expected"), [(410, VersionExpired), (403, Forbidden), (500, ClusterUnavailable)]
+    )
+    async def test_a_refused_watch_is_raised(
+        self, server: Any, cluster: KubernetesCluster, answer: int, expected: type[ResponderError]
+    ) -> None:
+        server.answers = [refuses(answer, "no")]
+        with pytest.raises(expected):
+            await self.watch(cluster)
+
+    async def test_a_busy_server_says_how_long_to_wait(self, server: Any, cluster: KubernetesCluster) -> None:
+        server.answers = [plain(error_event(code=429, details={"retryAfterSeconds": 7}))]
+        with pytest.raises(ClusterUnavailable) as caught:
+            await self.watch(cluster)
+        assert caught.value.retry_after == 7.0
+
+    async def test_silence_beyond_the_watchs_length_means_that_nobody_is_there(
+        self, server: Any, client: Client
+    ) -> None:
+        server.answers = [stalls_after(ADDED)]
+        events = KubernetesCluster(client, watch_grace=0.2).watch("Pod", "shop", version="7", seconds=0.1)
+        with pytest.raises(ClusterUnavailable):
+            [event async for event in events]
+
+
+def chunks(*parts: bytes) -> Any:
+    async def give(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for part in parts:
+            await response.write(part)
+        return response
+
+    return give
 
 
 class TestLogs:

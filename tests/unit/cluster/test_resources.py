@@ -15,6 +15,14 @@ from responder.domain.refs import ObjectRef
             ObjectRef(kind="Deployment", namespace="shop", name="web"),
             "/apis/apps/v1/namespaces/shop/deployments/web",
         ),
+        (
+            ObjectRef(kind="RoleBinding", namespace="shop", name="web"),
+            "/apis/rbac.authorization.k8s.io/v1/namespaces/shop/rolebindings/web",
+        ),
+        (
+            ObjectRef(kind="Certificate", namespace="shop", name="tls"),
+            "/apis/cert-manager.io/v1/namespaces/shop/certificates/tls",
+        ),
         (ObjectRef(kind="Node", name="node-1"), "/api/v1/nodes/node-1"),
         (ObjectRef(kind="Namespace", name="shop"), "/api/v1/namespaces/shop"),
     ],
@@ -42,7 +50,9 @@ def test_a_namespace_that_cannot_exist_never_becomes_a_path(namespace: str) -> N
 
 
 @pytest.mark.inv(48)
-@pytest.mark.parametrize("kind", ["Secret", "ClusterRole", "RoleBinding", "CustomResourceDefinition", "Rollout", ""])
+@pytest.mark.parametrize(
+    "kind", ["Secret", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "Rollout", ""]
+)
 def test_secrets_and_kinds_that_are_not_known_are_not_read(kind: str) -> None:
     with pytest.raises(PermanentError):
         resource_of(kind)

@@ -14,6 +14,7 @@ from responder.domain.incident import Incident, State
 from responder.domain.plan import Change, Check, PatchOp, Plan, PlanState
 from responder.domain.refs import ObjectRef
 from responder.domain.rule import Risk
+from responder.domain.versions import Difference, ObjectVersion, VersionEvent
 from responder.domain.views import ExecutionView, IncidentDetail, PlanView
 
 AT = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
@@ -133,3 +134,24 @@ def test_no_line_is_wider_than_the_screen(width):
     known = Known(detail=detail(incident=replace(INCIDENT, summary="word " * 100 + "x" * 300)))
     opened = frozenset({"checks:pln-1"})
     assert max(len(line.text) for line in tell(known, width=width, opened=opened, now=AT)) <= width
+
+
+def test_what_changed_before_is_told_newest_first_and_opens_to_its_fields():
+    changes = tuple(
+        ObjectVersion(
+            seq=seq,
+            ref=WEB,
+            event=VersionEvent.CHANGED,
+            seen_at=AT - timedelta(minutes=seq),
+            manager="kubectl-edit\u202e",
+            differences=(Difference(path="spec.x", before='"1"', after='"2"'),),
+        )
+        for seq in range(7)
+    )
+    known = Known(detail=replace(detail(), changes=changes))
+    shut = text(tell(known, width=100, opened=frozenset(), now=AT))
+    assert "Deployment/shop/web changed 1 min before the alert by kubectl-edit" in shut
+    assert shut.count("before the alert") == 5
+    assert "spec.x" not in shut
+    assert "\u202e" not in shut
+    assert 'spec.x: "1" -> "2"' in text(tell(known, width=100, opened=frozenset({"version:1"}), now=AT))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -51,3 +52,9 @@ def test_the_preview_has_two_lines_and_says_when_there_is_more():
     assert "Deployment/shop/storefront (rolled back), rule none: 日本語\\x1b[31m and" in first
     assert second.endswith("..")
     assert max(cell_len(first), cell_len(second)) <= 78
+
+
+def test_the_number_of_workloads_stands_before_the_object():
+    shared = replace(INCIDENT, key="cause/image/registry.example/shop/storefront:1.9", cause="image/x", members=7)
+    assert "(7 workloads) cause/image" in row(shared, width=160, now=AT).text
+    assert "workloads" not in row(INCIDENT, width=160, now=AT).text

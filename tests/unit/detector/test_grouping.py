@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from responder.detector.grouping import Fold, KnownAlert, KnownEpisode, fold, incident_key, target_of
-from responder.domain.alert import Alert, AlertStatus
+from responder.domain.alert import Alert, AlertSource, AlertStatus
 from responder.domain.refs import ObjectRef
 
 T0 = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
@@ -331,3 +332,37 @@ def test_a_refire_after_the_grace_window_is_a_new_incident_whatever_came_before(
     refire = alert(starts_at=T0 if same_start else T0 + minutes(20))
     record.take(refire, T0 + minutes(20))
     assert (record.opened, record.open) == (2, True)
+
+
+def seen_by_the_watch(**labels: str) -> Alert:
+    return replace(alert(**labels), source=AlertSource.KUBERNETES)
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ({"kind": "Deployment", "namespace": "shop", "name": "web"}, "Deployment/shop/web"),
+        ({"kind": "Service", "namespace": "shop", "name": "web"}, "Service/shop/web"),
+        ({"kind": "Node", "name": "worker-1"}, "Node/worker-1"),
+        ({"kind": "Node", "namespace": "shop", "name": "worker-1"}, "Node/worker-1"),
+        ({"kind": "Deployment", "namespace": "shop", "name": "web", "pod": "other"}, "Deployment/shop/web"),
+        ({"kind": "Deployment", "namespace": "shop", "name": "../web"}, ""),
+        ({"kind": "Deployment", "namespace": "Shop", "name": "web"}, ""),
+        ({"kind": "Deployment", "name": "web"}, ""),
+        ({"kind": "deployments/x", "namespace": "shop", "name": "web"}, ""),
+        ({"namespace": "shop", "name": "web", "deployment": "web"}, ""),
+    ],
+)
+def test_an_alert_of_the_watch_names_its_object_outright(labels: dict[str, str], expected: str) -> None:
+    found = target_of(seen_by_the_watch(**labels))
+    assert ("" if found is None else found.key) == expected
+
+
+def test_kind_and_name_of_another_sender_name_nothing() -> None:
+    assert target(kind="Deployment", namespace="shop", name="web") == ""
+
+
+def test_the_watch_and_alertmanager_mean_one_episode() -> None:
+    told = alert(namespace="shop", deployment="web")
+    seen = seen_by_the_watch(kind="Deployment", namespace="shop", name="web")
+    assert incident_key(target_of(told), told) == incident_key(target_of(seen), seen)

@@ -172,6 +172,7 @@ OBJECTIONS: list[tuple[str, Callable[[Any], dict[str, Any]], str]] = [
     ("no evidence", lambda m: {"proposal": m.proposal(evidence=())}, "evidence_cited"),
     ("no finding", lambda m: {"proposal": m.proposal(finding="")}, "evidence_cited"),
     ("truncated alerts", lambda m: {"facts": m.facts(truncated_alerts=1)}, "alerts_complete"),
+    ("shared cause", lambda m: {"facts": m.facts(shared_cause="image/shop/web:1.9")}, "cause_not_shared"),
     (
         "image nobody has run",
         lambda m: {"proposal": m.proposal(replace(SET_IMAGE, image="evil.example/web:1"))},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from responder.domain.investigation import Conclusion, Finding, Unchecked
 from responder.domain.plan import Change, Check, PatchOp, Plan, PlanState
 from responder.domain.refs import ObjectRef
 from responder.domain.rule import Risk
+from responder.domain.versions import Difference, ObjectVersion, VersionEvent
 from responder.domain.views import ExecutionView, IncidentDetail, InvestigationSummary, PlanView
 from responder.reporter.terminal import newest_undoable, render_detail, render_plan, wrapped
 
@@ -163,3 +165,46 @@ def test_an_incident_that_nobody_has_looked_at_has_no_empty_sections(waiting: In
 )
 def test_text_hangs_under_its_label(text: str, expected: list[str]) -> None:
     assert wrapped("what", text, 14, indent=5) == expected
+
+
+def version(seq: int, minutes: float, **fields: object) -> ObjectVersion:
+    at = AT - timedelta(minutes=minutes)
+    base: dict[str, Any] = {
+        "seq": seq,
+        "ref": WEB,
+        "event": VersionEvent.CHANGED,
+        "seen_at": at,
+        "manager": "kubectl-edit",
+        "differences": (Difference(path=f"spec.x{seq}", before='"1"', after='"2"'),),
+    }
+    return ObjectVersion(**base | fields)
+
+
+def opened(*changes: ObjectVersion) -> IncidentDetail:
+    incident = Incident(id="inc-1", key=WEB.key, root=WEB, opened_at=AT, updated_at=AT)
+    return IncidentDetail(incident=incident, changes=changes)
+
+
+def test_what_changed_before_is_told_newest_first_with_its_authors() -> None:
+    shown = render_detail(opened(*(version(seq, seq) for seq in range(1, 8))), width=160)
+    lines = shown[shown.index("WHAT CHANGED BEFORE") :].split("\n")
+    assert lines[1].strip() == 'Deployment/shop/web changed 1 min before the alert by kubectl-edit: spec.x1: "1" -> "2"'
+    assert lines[6].strip() == "and 2 more: clopus changes --incident inc-1"
+
+
+def test_what_came_after_the_incident_was_opened_is_told_in_full_only() -> None:
+    detail = opened(version(1, -5))
+    assert "WHAT CHANGED" not in render_detail(detail)
+    assert "changed 5 min after the alert" in render_detail(detail, full=True)
+
+
+def test_a_change_cannot_drive_the_terminal() -> None:
+    shown = render_detail(opened(version(1, 1, manager="a\x1b[2J\nb\u202e")))
+    assert not {"\x1b", "\u202e"} & set(shown)
+
+
+def test_a_shared_cause_is_told_with_its_members(waiting: IncidentDetail) -> None:
+    shared = replace(waiting.incident, cause="image/nignx:1", members=7)
+    text = " ".join(render_detail(replace(waiting, incident=shared, members=(WEB,))).split())
+    assert "members 7 workloads with image/nignx:1: Deployment/shop/web, and 6 more" in text
+    assert "members" not in render_detail(waiting)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,6 +28,7 @@ from responder.domain.investigation import (
 from responder.domain.plan import Approval, Change, Check, PatchOp, Plan
 from responder.domain.refs import ObjectRef
 from responder.domain.rule import Risk
+from responder.store import alerts
 from responder.store.connection import MEMORY, Connection, connect
 from responder.store.migrate import migrate
 
@@ -53,6 +54,10 @@ class Make:
 
     def at(self, seconds: float) -> datetime:
         return T0 + timedelta(seconds=seconds)
+
+    def join(self, con: Connection, seqs: Iterable[int], incident_id: str, reason: str = "", member: str = "") -> None:
+        """Pending alerts become processed and join the incident."""
+        alerts.join(con, [alerts.Joining(seq, reason, incident_id, member) for seq in seqs])
 
     def alert(self, **fields: Any) -> Alert:
         labels = {"alertname": "KubePodCrashLooping", "namespace": "shop", "severity": "warning"}

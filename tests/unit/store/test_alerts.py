@@ -94,8 +94,8 @@ def test_alert_that_cannot_be_encoded_is_quarantined(con: Connection, make: Any,
 @pytest.mark.inv(9)
 def test_accepted_is_processed_and_pending_and_quarantined(con: Connection, make: Any) -> None:
     take(con, make, *(make.alert(fingerprint=f"f{n}") for n in range(6)))
-    alerts.mark_processed(con, [1, 2], "inc-1", "opens")
-    alerts.mark_processed(con, [3], None, "ignored")
+    make.join(con, [1, 2], "inc-1", "opens")
+    make.join(con, [3], "", "ignored")
     alerts.quarantine(con, 4, "no such namespace")
     counts = alerts.counts(con)
     assert counts == alerts.AlertCounts(accepted=6, processed=3, pending=2, quarantined=1)
@@ -104,8 +104,8 @@ def test_accepted_is_processed_and_pending_and_quarantined(con: Connection, make
 
 def test_processed_alert_is_not_processed_or_quarantined_again(con: Connection, make: Any) -> None:
     take(con, make, make.alert())
-    alerts.mark_processed(con, [1], "inc-1", "opens")
-    alerts.mark_processed(con, [1], "inc-1", "again")
+    make.join(con, [1], "inc-1", "opens")
+    make.join(con, [1], "inc-1", "again")
     with pytest.raises(NotFound):
         alerts.quarantine(con, 1, "late")
     assert con.execute("SELECT state, reason FROM alerts").fetchall() == [("processed", "opens")]
@@ -114,7 +114,7 @@ def test_processed_alert_is_not_processed_or_quarantined_again(con: Connection, 
 
 def test_firing_count_takes_the_last_word_of_each_alert(con: Connection, make: Any) -> None:
     take(con, make, make.alert(), make.alert(fingerprint="f2"), make.alert(status=RESOLVED))
-    alerts.mark_processed(con, [1, 2, 3], "inc-1", "")
+    make.join(con, [1, 2, 3], "inc-1")
     assert alerts.firing_count(con, "inc-1") == 1
     assert [alert.status for alert, _ in alerts.of_incident(con, "inc-1")] == [FIRING, FIRING, RESOLVED]
 
@@ -125,7 +125,7 @@ def test_alert_that_still_fires_after_its_incident_was_closed_is_news_once_the_g
     con: Connection, make: Any, grace_seconds: float, after: float, news: bool
 ) -> None:
     take(con, make, make.alert())
-    alerts.mark_processed(con, [1], "inc-1")
+    make.join(con, [1], "inc-1")
     incidents.insert(con, make.incident(state=State.RESOLVED, resolved_at=make.t0))
     rows = alerts.incoming(Delivery(alerts=(make.alert(),)), make.at(after))
     assert alerts.fold(con, rows, grace_seconds) == [news]
@@ -146,12 +146,12 @@ def test_escalated_incident_is_quiet_once_none_of_its_alerts_fires(
 ) -> None:
     incidents.insert(con, make.incident(state=state))
     take(con, make, *(make.alert(status=status) for status in statuses))
-    alerts.mark_processed(con, list(range(1, len(statuses) + 1)), "inc-1")
+    make.join(con, list(range(1, len(statuses) + 1)), "inc-1")
     assert alerts.quiet_escalated(con) == (("inc-1",) if quiet else ())
 
 
 def test_escalated_incident_is_not_quiet_while_one_of_its_alerts_fires(con: Connection, make: Any) -> None:
     incidents.insert(con, make.incident(state=State.ESCALATED))
     take(con, make, make.alert(), make.alert(fingerprint="f2"), make.alert(status=RESOLVED))
-    alerts.mark_processed(con, [1, 2, 3], "inc-1")
+    make.join(con, [1, 2, 3], "inc-1")
     assert alerts.quiet_escalated(con) == ()

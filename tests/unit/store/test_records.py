@@ -87,8 +87,11 @@ def test_second_unresolved_incident_of_a_key_is_refused(con: Connection, make: A
 def test_key_is_free_again_once_its_incident_is_resolved(con: Connection, make: Any) -> None:
     incidents.insert(con, make.incident(state=State.RESOLVED, resolved_at=make.at(3)))
     incidents.insert(con, make.incident(id="inc-2"))
-    found, last = incidents.find_open(con, make.web.key), incidents.last_resolved(con, make.web.key)
-    assert (found and found.id, last and last.id) == ("inc-2", "inc-1")
+    found = incidents.find_open(con, make.web.key)
+    assert found is not None
+    assert found.id == "inc-2"
+    ended = incidents.resolved_at(con, [make.web.key, "Deployment/shop/other"])
+    assert {key: at.replace(tzinfo=UTC) for key, at in ended.items()} == {make.web.key: make.at(3)}
 
 
 def test_investigation_comes_back_with_its_evidence_steps_and_findings(con: Connection, make: Any) -> None:

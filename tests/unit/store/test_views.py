@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from responder.domain.alert import Delivery
 from responder.domain.execution import ExecutionKind, ExecutionOutcome, VerdictKind
 from responder.domain.incident import State
 from responder.store import alerts, decisions, executions, incidents, investigations, plans
@@ -17,6 +18,7 @@ from responder.store.connection import Connection
 
 VIEWS = {
     "v_approval_latency",
+    "v_changes",
     "v_cost",
     "v_fix_success",
     "v_incidents",
@@ -50,7 +52,9 @@ def history(con: Connection, make: Any) -> Connection:
     executions.insert_intent(con, undo)
     executions.record_outcome(con, replace(undo, outcome=ExecutionOutcome.APPLIED))
     decisions.insert(con, incident_id="inc-3", at=make.at(7), rule="", mode="report", rule_set="d")
-    alerts.mark_processed(con, [1, 2], "inc-1", "opens")
+    two = (make.alert(), make.alert(fingerprint="f2"))
+    alerts.insert(con, alerts.incoming(Delivery(alerts=two), make.t0), 1)
+    make.join(con, [1, 2], "inc-1", "opens")
     return con
 
 
@@ -111,5 +115,6 @@ def test_rule_activity_view_has_the_unmatched_too(history: Connection, make: Any
 
 
 def test_views_are_documented_where_they_are_written() -> None:
-    text = files("responder.store").joinpath("sql", "0002_views.sql").read_text(encoding="utf-8")
+    sql = files("responder.store").joinpath("sql")
+    text = "".join(entry.read_text(encoding="utf-8") for entry in sql.iterdir() if entry.name.endswith(".sql"))
     assert all(f"COMMENT ON VIEW {view} IS" in text for view in VIEWS)

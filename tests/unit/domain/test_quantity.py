@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from responder.fixer.quantity import parse_quantity, same_quantity
+from responder.domain.quantity import parse_quantity, same_quantity
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Where numbers come from that no Kubernetes object carries. `prometheus` is the one implementation."""

@@ -1,0 +1,87 @@
+"""One object, seen in its surroundings: whose trouble it shows, and which. Decides what is left out by the scope."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from responder.detector.conditions import condition_of_event, conditions_of, proactive_conditions_of
+from responder.detector.conditions.model import Condition
+from responder.detector.kinds import is_namespaced
+from responder.detector.scope import Scope
+from responder.detector.view import ClusterView, is_well
+from responder.domain.manifest import Manifest, mapping, text
+from responder.domain.refs import ObjectRef
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judgement:
+    root: ObjectRef
+    """Whose trouble it is."""
+    conditions: tuple[Condition, ...] = ()
+    """All that the object shows now."""
+    open: bool = False
+    """Time alone may change it: judge again soon."""
+
+
+class Judge:
+    """Works on the view as it is at the moment of the call."""
+
+    def __init__(self, view: ClusterView, *, scope: Scope, checks: frozenset[str]) -> None:
+        self._view = view
+        self._scope = scope
+        self._by_name = replace(scope, namespace_selector=None)
+        self._checks = checks
+
+    def __call__(self, source: ObjectRef, body: Manifest, *, now: datetime, complete: bool) -> Judgement:
+        """`complete`: the watches that could contradict a judgement about this kind are up to date."""
+        if source.kind == "Event":
+            return self._of_event(source, body, now)
+        root = self._view.root_of(source, body)
+        if self._left_out(source, root, body):
+            return Judgement(root=root)
+        around = self._view.surroundings(source.kind, body, now=now, live=complete)
+        found = conditions_of(source.kind, body, around)
+        if self._checks:
+            found = (*found, *proactive_conditions_of(source.kind, body, around, self._checks))
+        return Judgement(root=root, conditions=found, open=bool(found))
+
+    def selects(self, kind: str, namespace: str) -> bool:
+        """Whether objects of this namespace are in scope, by what is known of its labels now."""
+        if not is_namespaced(kind):
+            return True
+        found = self._view.find("Namespace", "", namespace)
+        return self._scope.selects(namespace, None if found is None else mapping(found, "metadata", "labels"))
+
+    def may_select(self, kind: str, namespace: str) -> bool:
+        """As `selects`, but yes while the labels that would decide it are not known."""
+        known = not is_namespaced(kind) or self._view.find("Namespace", "", namespace) is not None
+        return self.selects(kind, namespace) if known else self._by_name.selects(namespace, None)
+
+    def _of_event(self, source: ObjectRef, body: Manifest, now: datetime) -> Judgement:
+        condition = condition_of_event(body, now)
+        if condition is None:
+            return Judgement(root=source)
+        subject = condition.about
+        about = self._view.find(subject.kind, subject.namespace, subject.name)
+        if about is None or (subject.uid and text(about, "metadata", "uid") != subject.uid):
+            return Judgement(root=subject, open=True)  # gone, and its trouble with it; or its own watch is behind
+        root = self._view.root_of(subject, about)
+        around = self._view.surroundings(subject.kind, about, now=now, live=False)
+        passed_over = condition.container in around.excluded_containers or self._left_out(subject, root, about)
+        if passed_over or is_well(subject.kind, about):
+            return Judgement(root=root, open=not passed_over)
+        return Judgement(root=root, conditions=(condition,), open=True)
+
+    def _left_out(self, source: ObjectRef, root: ObjectRef, body: Manifest) -> bool:
+        if not self.selects(source.kind, source.namespace):
+            return True
+        owner = self._view.find(root.kind, root.namespace, root.name) if root != source else None
+        return self._scope.excludes(
+            source.kind,
+            source.namespace,
+            source.name,
+            mapping(body, "metadata", "labels"),
+            root,
+            root_labels=mapping(owner, "metadata", "labels"),
+        )

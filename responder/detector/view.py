@@ -1,0 +1,184 @@
+"""What the watches know of the cluster, looked up by whoever judges one object of it.
+
+Answers come from memory and may be some seconds old: good enough to tell whose trouble something is and to notice it.
+Whatever is decided about a change is read afresh from the API server.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from responder.cluster.cache import ObjectCache
+from responder.detector.conditions.model import Endpoints, Surroundings
+from responder.detector.owners import root_of
+from responder.domain.manifest import Manifest, dig, items, mapping, number, text
+from responder.domain.refs import ObjectRef
+
+SERVICE_NAME_LABEL = "kubernetes.io/service-name"
+FLIPS_KEPT = 8
+
+
+class ClusterView:
+    """The caches of all watches, and the few facts that follow from changes rather than from states."""
+
+    def __init__(self, *, exclude_init_containers: bool = False) -> None:
+        self._caches: dict[tuple[str, str], ObjectCache] = {}
+        self._exclude_init_containers = exclude_init_containers
+        self._ready: dict[str, bool] = {}
+        self._flips: dict[str, deque[datetime]] = {}
+        self._unschedulable: set[str] = set()
+        self._slices: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self._service_of: dict[tuple[str, str], str] = {}
+        self._nodes: dict[str, bool] = {}
+
+    def add(self, kind: str, namespace: str, cache: ObjectCache) -> None:
+        """`namespace` is '' for a watch over all of them."""
+        self._caches[kind, namespace] = cache
+
+    def find(self, kind: str, namespace: str, name: str) -> Manifest | None:
+        cache = self._caches.get((kind, namespace), self._caches.get((kind, "")))
+        return None if cache is None else cache.get(namespace, name)
+
+    def of_kind(self, kind: str, namespace: str | None = None) -> Iterator[Manifest]:
+        """Objects of a kind; of one namespace where it is given."""
+        for (cached_kind, _), cache in self._caches.items():
+            if cached_kind == kind:
+                yield from (body for _, body in cache.items(namespace))
+
+    def note(self, kind: str, body: Manifest, *, now: datetime) -> bool:
+        """Remember what the new state of an object changes. True: others may have to be judged anew for it."""
+        if kind == "Pod":
+            self._note_pod(body, now)
+        elif kind == "Node":
+            name, ready = text(body, "metadata", "name"), _holds(body, "Ready")
+            changed = self._nodes.get(name) is not ready
+            self._nodes[name] = ready
+            return changed
+        elif kind == "EndpointSlice":
+            namespace, name = text(body, "metadata", "namespace"), text(body, "metadata", "name")
+            self._leave_service(namespace, name)
+            if service := text(body, "metadata", "labels", SERVICE_NAME_LABEL):
+                self._slices[namespace, service].add(name)
+                self._service_of[namespace, name] = service
+            return True
+        return False
+
+    def forget(self, kind: str, namespace: str, name: str, uid: str) -> None:
+        if kind == "Pod":
+            self._ready.pop(uid, None)
+            self._flips.pop(uid, None)
+            self._unschedulable.discard(uid)
+        elif kind == "Node":
+            self._nodes.pop(name, None)
+        elif kind == "EndpointSlice":
+            self._leave_service(namespace, name)
+
+    def service_of(self, namespace: str, endpoint_slice: str) -> str:
+        """Name of the Service that the slice belongs to, as last noted; '' for none."""
+        return self._service_of.get((namespace, endpoint_slice), "")
+
+    def root_of(self, ref: ObjectRef, body: Manifest) -> ObjectRef:
+        return root_of(ref, body, self.find)
+
+    def owner_of(self, target: ObjectRef) -> ObjectRef | None:
+        """The root of an object that is known here; None where it is not."""
+        body = self.find(target.kind, target.namespace, target.name)
+        return None if body is None else self.root_of(target, body)
+
+    def node_ready(self, node: str) -> bool | None:
+        """None: not known, for want of a node's name or of the right to read nodes."""
+        return self._nodes.get(node)
+
+    def surroundings(self, kind: str, body: Manifest, *, now: datetime, live: bool) -> Surroundings:
+        """`live`: the watches that tell of endpoints, budgets and pods are complete and up to date."""
+        namespace, name = text(body, "metadata", "namespace"), text(body, "metadata", "name")
+        if kind == "Pod":
+            return Surroundings(
+                now=now,
+                node_ready=self.node_ready(text(body, "spec", "nodeName")),
+                ready_flips=tuple(self._flips.get(text(body, "metadata", "uid"), ())),
+                excluded_containers=self._left_out(body),
+            )
+        return Surroundings(
+            now=now,
+            endpoints=self._endpoints(namespace, name) if kind == "Service" and live else None,
+            unschedulable_pods=len(self._unschedulable) if kind == "Node" and live else None,
+            budgeted=self._budgeted(namespace, body) if kind in ("Deployment", "StatefulSet") and live else None,
+        )
+
+    def _leave_service(self, namespace: str, endpoint_slice: str) -> None:
+        service = self._service_of.pop((namespace, endpoint_slice), "")
+        if service:
+            self._slices[namespace, service].discard(endpoint_slice)
+
+    def _left_out(self, pod: Manifest) -> frozenset[str]:
+        if not self._exclude_init_containers:
+            return frozenset()
+        return frozenset(
+            text(container, "name")
+            for container in items(pod, "spec", "initContainers")
+            if text(container, "restartPolicy") != "Always"
+        )
+
+    def _note_pod(self, body: Manifest, now: datetime) -> None:
+        uid = text(body, "metadata", "uid")
+        conditions = {text(c, "type"): c for c in items(body, "status", "conditions")}
+        ready = text(conditions.get("Ready", {}), "status") == "True"
+        if self._ready.get(uid, ready) != ready:
+            self._flips.setdefault(uid, deque(maxlen=FLIPS_KEPT)).append(now)
+        self._ready[uid] = ready
+        if text(conditions.get("PodScheduled", {}), "reason") == "Unschedulable":
+            self._unschedulable.add(uid)
+        else:
+            self._unschedulable.discard(uid)
+
+    def _endpoints(self, namespace: str, service: str) -> Endpoints:
+        ready = not_ready = 0
+        for name in self._slices.get((namespace, service), ()):
+            for endpoint in items(self.find("EndpointSlice", namespace, name) or {}, "endpoints"):
+                # Absent means ready: https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/
+                if dig(endpoint, "conditions", "ready") is False:
+                    not_ready += 1
+                else:
+                    ready += 1
+        return Endpoints(ready=ready, not_ready=not_ready)
+
+    def _budgeted(self, namespace: str, workload: Manifest) -> bool:
+        labels = mapping(workload, "spec", "template", "metadata", "labels") or mapping(
+            workload, "spec", "selector", "matchLabels"
+        )
+        return any(_selects(budget, labels) for budget in self.of_kind("PodDisruptionBudget", namespace))
+
+
+def _selects(budget: Manifest, labels: Mapping[str, str]) -> bool:
+    """By its `matchLabels`; a budget with expressions is taken to select: a false alarm would be worse."""
+    selector = mapping(budget, "spec", "selector")
+    if any(True for _ in items(selector, "matchExpressions")):
+        return True
+    return all(labels.get(name) == value for name, value in mapping(selector, "matchLabels").items())
+
+
+def _holds(body: Manifest, condition: str) -> bool:
+    return any(
+        text(c, "type") == condition and text(c, "status") == "True" for c in items(body, "status", "conditions")
+    )
+
+
+def is_well(kind: str, body: Manifest) -> bool:
+    """Whether the object has all that it is there for, so that what an event told of it is over."""
+    match kind:
+        case "Pod":
+            return _holds(body, "Ready")
+        case "Deployment" | "ReplicaSet" | "StatefulSet":
+            return number(body, "status", "readyReplicas") >= number(body, "spec", "replicas", default=1)
+        case "DaemonSet":
+            wanted = number(body, "status", "desiredNumberScheduled", default=-1)
+            return 0 <= wanted <= number(body, "status", "numberReady")
+        case "Job":
+            return _holds(body, "Complete")
+        case "PersistentVolumeClaim":
+            return text(body, "status", "phase") == "Bound"
+        case _:
+            return False

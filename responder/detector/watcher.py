@@ -1,0 +1,429 @@
+"""Kubernetes as a source of alerts: watches in, alerts and the change record out.
+
+One reflector per kind, and per namespace where the scope is a list of names. Each state of an object is judged as it
+comes (`conditions`), judgements become alerts over time (`episodes`), and alerts are committed to the store like those
+of a webhook; from there on nobody can tell them apart. What others changed goes to the recorder.
+
+Nothing is queued: the caches hold the last state of everything, so what was missed, merged or repeated makes no
+difference. What may not be watched is said so, by an alert of its own, and nothing is concluded from its silence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from responder.cluster.protocol import Cluster
+from responder.cluster.trim import trim
+from responder.cluster.watch import Delta, DeltaType, Reflector, WatchState, WatchStatus
+from responder.detector.blindness import Blindness
+from responder.detector.checks import PERIOD_SECONDS, OutsideChecks
+from responder.detector.conditions.events import EVENT_SECONDS, TRIGGERS, occurred_at
+from responder.detector.episodes import REMEMBERED_SECONDS, Episodes
+from responder.detector.judge import Judge
+from responder.detector.kinds import OPTIONAL_KINDS, is_namespaced, watched_kinds
+from responder.detector.recorder import Recorder
+from responder.detector.scope import Scope
+from responder.detector.view import ClusterView
+from responder.domain.action import Permission
+from responder.domain.alert import Alert, Delivery
+from responder.domain.errors import ResponderError, TemporaryError
+from responder.domain.manifest import Manifest, ref_of, text
+from responder.domain.refs import ObjectRef
+from responder.domain.views import WatchView
+from responder.redact import redact
+from responder.store import alerts
+from responder.store.store import Store
+from responder.telemetry import Metrics, get_logger
+
+log = get_logger("watcher")
+
+TICK_SECONDS = 0.5
+"""Longest time between a condition that has become old enough and its alert."""
+
+REVIEW_SECONDS = 20.0
+"""How often what is wrong is judged again: some judgements change by the passing of time alone."""
+
+FIRST_LIST_SECONDS = 30.0
+"""How long the first judgement waits for watches that do not come about."""
+
+PRUNE_SECONDS = 3600.0
+LAST_WORDS_SECONDS = 2.0
+
+_BATCH = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatcherOptions:
+    scope: Scope
+    record: bool
+    checks: frozenset[str] = frozenset()
+    resync_seconds: float = 900.0
+    exclude_init_containers: bool = False
+
+
+class Watcher:
+    """Made and ended by the composition root. `run` until it is cancelled."""
+
+    def __init__(
+        self,
+        *,
+        cluster: Cluster,
+        store: Store,
+        episodes: Episodes,
+        recorder: Recorder | None,
+        checks: OutsideChecks,
+        options: WatcherOptions,
+        metrics: Metrics,
+        alerts_accepted: Callable[[], None],
+        now: Callable[[], datetime],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._cluster = cluster
+        self._store = store
+        self._episodes = episodes
+        self._recorder = recorder
+        self._checks = checks
+        self._options = options
+        self._metrics = metrics
+        self._alerts_accepted = alerts_accepted
+        self._now = now
+        self._monotonic = monotonic
+        self._view = ClusterView(exclude_init_containers=options.exclude_init_containers)
+        self._judge = Judge(self._view, scope=options.scope, checks=options.checks)
+        self._blindness = Blindness()
+        self._reflectors: dict[tuple[str, str], Reflector] = {}
+        self._judging = False
+        """The first lists are in: before, owners are not known, and half a picture looks like trouble."""
+        self._settled = False
+        self._open: set[ObjectRef] = set()
+        """Objects whose judgement may change by the passing of time alone."""
+        self._unsent: list[Alert] = []
+        self._selected: dict[str, bool] = {}
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        await self._restore()
+        for kind, namespace in await self._wanted():
+            reflector = Reflector(
+                self._cluster,
+                kind,
+                namespace,
+                trim=_trimmed,
+                sink=self,
+                monotonic=self._monotonic,
+                resync_seconds=self._options.resync_seconds,
+            )
+            self._reflectors[kind, namespace] = reflector
+            self._view.add(kind, namespace, reflector.cache)
+        log.info("watching", watches=len(self._reflectors))
+        try:
+            await self._run_all()
+        finally:
+            if self._recorder is not None:
+                await _last_words(self._recorder)
+
+    async def _run_all(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for (kind, namespace), reflector in self._reflectors.items():
+                group.create_task(reflector.run(), name=f"watch-{kind}-{namespace or 'all'}")
+            group.create_task(self._tick_for_ever(), name="watch-ticks")
+            group.create_task(self._check_for_ever(), name="watch-checks")
+            if self._recorder is not None:
+                group.create_task(self._recorder.run(), name="recorder")
+                group.create_task(self._prune_for_ever(self._recorder), name="recorder-pruning")
+
+    def statuses(self) -> tuple[WatchStatus, ...]:
+        return tuple(reflector.status for reflector in self._reflectors.values())
+
+    def views(self) -> tuple[WatchView, ...]:
+        """The watches as the API shows them."""
+        at = self._monotonic()
+        return tuple(
+            WatchView(
+                kind=status.kind,
+                namespace=status.namespace,
+                state=status.state.value,
+                problem=redact(status.problem),
+                objects=status.objects,
+                relists=status.relists,
+                last_event_seconds=None if status.last_event is None else at - status.last_event,
+            )
+            for status in self.statuses()
+        )
+
+    def causes_of(self, root: ObjectRef) -> tuple[str, ...]:
+        """Keys of what the root suffers from together with others, as far as its present conditions tell."""
+        return self._episodes.causes(root)
+
+    def owner_of(self, target: ObjectRef) -> ObjectRef | None:
+        """The root of an object in the caches; None where it is not known there, or owners are not yet."""
+        return self._view.owner_of(target) if self._judging else None
+
+    # --- what the reflectors tell ---
+
+    async def changed(self, delta: Delta) -> None:
+        """Take in one new state. Raises nothing that would end the watch."""
+        now = self._now()
+        if delta.type is DeltaType.DELETE:
+            self._deleted(delta)
+        elif delta.trimmed is not None:
+            matters_to_others = self._view.note(delta.kind, delta.trimmed, now=now)
+            self._measure_lag(delta, now)
+            if self._judging:
+                self._look_at(delta.kind, delta.trimmed, now)
+                if matters_to_others or delta.kind == "Namespace":
+                    self._look_at_dependants(delta.kind, delta.namespace, delta.name, now)
+        if self._recorder is not None:
+            await self._recorder.changed(delta)
+
+    async def synced(self, kind: str, namespace: str) -> None:
+        if self._recorder is not None:
+            await self._recorder.synced(kind, namespace)
+
+    def _deleted(self, delta: Delta) -> None:
+        ref = ObjectRef(kind=delta.kind, namespace=delta.namespace, name=delta.name, uid=delta.uid)
+        service = self._view.service_of(delta.namespace, delta.name) if delta.kind == "EndpointSlice" else ""
+        self._view.forget(delta.kind, delta.namespace, delta.name, delta.uid)
+        # An Event is deleted by its age, an hour after it: what it told of may well go on.
+        self._episodes.gone(ref, self._monotonic())
+        self._open.discard(ref)
+        if service:
+            self._look_at_named("Service", delta.namespace, service)
+
+    def _look_at_dependants(self, kind: str, namespace: str, name: str, now: datetime) -> None:
+        """What is judged by more than itself is judged again when the rest changes."""
+        match kind:
+            case "EndpointSlice":
+                if service := self._view.service_of(namespace, name):
+                    self._look_at_named("Service", namespace, service)
+            case "Node":
+                for pod in list(self._view.of_kind("Pod")):
+                    if text(pod, "spec", "nodeName") == name:
+                        self._look_at("Pod", pod, now)
+            case "Namespace":
+                self._look_at_namespace(name, now)
+            case _:
+                return
+
+    def _look_at_named(self, kind: str, namespace: str, name: str) -> None:
+        body = self._view.find(kind, namespace, name)
+        if body is not None and self._judging:
+            self._look_at(kind, body, self._now())
+
+    def _look_at_namespace(self, name: str, now: datetime) -> None:
+        """A namespace's labels may have moved it into the scope, or out of it."""
+        selected = self.selects("Pod", name)
+        if self._selected.get(name) is selected:
+            return
+        self._selected[name] = selected
+        for kind, namespace in self._reflectors:
+            if is_namespaced(kind) and namespace in ("", name):
+                for body in list(self._view.of_kind(kind, name)):
+                    self._look_at(kind, body, now)
+
+    def _look_at(self, kind: str, body: Manifest, now: datetime) -> None:
+        source = ref_of(body, kind=kind)
+        try:
+            judgement = self._judge(source, body, now=now, complete=self._complete(source))
+        except Exception:  # one object of an unheard-of shape must not blind the watch to all others
+            log.exception("an object could not be judged", object=source.key)
+            self._metrics.watch_errors.inc()
+            return
+        self._episodes.observe(source, judgement.root, judgement.conditions, now=now, at=self._monotonic())
+        if judgement.open:
+            self._open.add(source)
+        else:
+            self._open.discard(source)
+
+    def selects(self, kind: str, namespace: str) -> bool:
+        """Whether objects of this namespace are in scope, by what is known of its labels now."""
+        return self._judge.selects(kind, namespace)
+
+    def may_select(self, kind: str, namespace: str) -> bool:
+        """As `selects`, but yes while the labels that would decide it are not known."""
+        return self._judge.may_select(kind, namespace)
+
+    # --- time ---
+
+    async def _tick_for_ever(self) -> None:
+        started = last_review = self._monotonic()
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            at = self._monotonic()
+            if not self._judging and (self._all_listed() or at - started > FIRST_LIST_SECONDS):
+                self._begin_judging()
+            if self._judging and not self._settled and self._all_listed():
+                self._settled = True
+                self._episodes.settled(at)
+            if at - last_review >= REVIEW_SECONDS:
+                last_review = at
+                self._review()
+            try:
+                await self._tell(at)
+            except TemporaryError as exc:
+                log.warning("alerts of the watch wait", alerts=len(self._unsent), problem=str(exc))
+
+    async def _check_for_ever(self) -> None:
+        while True:
+            now = self._now()
+            for about, found in (await self._checks.look(now)).items():
+                selected = self.selects(about.kind, about.namespace)
+                self._episodes.observe(about, about, found if selected else (), now=now, at=self._monotonic())
+            await asyncio.sleep(PERIOD_SECONDS)
+
+    async def _prune_for_ever(self, recorder: Recorder) -> None:
+        while True:
+            try:
+                await recorder.prune()
+            except TemporaryError as exc:
+                log.warning("old versions are not dropped now", problem=str(exc))
+            await asyncio.sleep(PRUNE_SECONDS)
+
+    def _begin_judging(self) -> None:
+        self._judging = True
+        now = self._now()
+        for namespace in self._view.of_kind("Namespace"):
+            name = text(namespace, "metadata", "name")
+            self._selected[name] = self.selects("Pod", name)
+        for kind in dict.fromkeys(kind for kind, _ in self._reflectors):
+            for body in list(self._view.of_kind(kind)):
+                self._look_at(kind, body, now)
+
+    def _review(self) -> None:
+        now = self._now()
+        for source in list(self._open):
+            body = self._view.find(source.kind, source.namespace, source.name)
+            if body is not None:
+                self._look_at(source.kind, body, now)
+        for kind in _REVIEWED:
+            for body in list(self._view.of_kind(kind)):
+                self._look_at(kind, body, now)
+        self._measure()
+
+    async def _tell(self, at: float) -> None:
+        """Commit what is due. What could not be committed is kept for the next tick."""
+        now = self._now()
+        self._unsent += self._episodes.due(now, at, self._is_live)
+        self._unsent += self._blindness.alerts(self._gaps(), now=now, at=at)
+        while self._unsent:
+            batch = tuple(self._unsent[:_BATCH])
+            result = await self._store.ingest(Delivery(alerts=batch, receiver="kubernetes"), now)
+            del self._unsent[: len(batch)]
+            self._metrics.alerts.labels(result="accepted").inc(result.accepted)
+            self._metrics.alerts.labels(result="duplicate").inc(result.duplicates)
+            self._metrics.alerts.labels(result="quarantined").inc(result.quarantined)
+            self._alerts_accepted()
+
+    async def _restore(self) -> None:
+        """What the alerts last were when the process ended: they are so until the watches have shown otherwise."""
+        since = self._now() - timedelta(seconds=REMEMBERED_SECONDS)
+        known = await self._store.read(lambda con: alerts.last_of_kubernetes(con, since))
+        self._episodes.restore([one for one in known if not self._blindness.adopt(one)], self._monotonic())
+
+    # --- what is watched ---
+
+    async def _wanted(self) -> tuple[tuple[str, str], ...]:
+        options = self._options
+        kinds = watched_kinds(record=options.record, checks=options.checks)
+        if options.scope.listed is None:
+            return tuple((kind, "") for kind in kinds)
+        namespaced = [(kind, name) for kind in kinds if is_namespaced(kind) for name in options.scope.listed]
+        around = [(kind, "") for kind in kinds if not is_namespaced(kind)]
+        return (*namespaced, *[pair for pair in around if await self._may_watch(pair[0])])
+
+    async def _may_watch(self, kind: str) -> bool:
+        """With a list of namespaces, Roles in these are enough: nodes and the like are watched where it is allowed."""
+        permission = Permission(resource=f"{kind.lower()}s", verbs=("list", "watch"))
+        while True:
+            try:
+                allowed = await self._cluster.permitted("", permission)
+            except TemporaryError as exc:
+                log.warning("rights cannot be asked for now", problem=str(exc))
+                await asyncio.sleep(min(exc.delay_seconds, 5.0))
+                continue
+            except ResponderError as exc:
+                log.warning("rights cannot be asked for", problem=str(exc))
+                return False
+            if not allowed:
+                log.info("not watched: no cluster-wide right to", kind=kind)
+            return allowed
+
+    def _all_listed(self) -> bool:
+        return all(
+            status.synced_once or (status.kind in OPTIONAL_KINDS and status.failures > 0) for status in self.statuses()
+        )
+
+    def _complete(self, source: ObjectRef) -> bool:
+        """Whether the watches that could contradict a judgement about `source` are complete and up to date."""
+        return all(self._speaks(kind, source.namespace) for kind in _JUDGED_WITH.get(source.kind, ()))
+
+    def _speaks(self, kind: str, namespace: str) -> bool:
+        reflectors = [
+            reflector
+            for (watched, where), reflector in self._reflectors.items()
+            if watched == kind and (where in ("", namespace) or not namespace)
+        ]
+        return bool(reflectors) and all(self._is_current(reflector.status) for reflector in reflectors)
+
+    def _is_current(self, status: WatchStatus) -> bool:
+        return status.synced_once and status.state is WatchState.LIVE
+
+    def _is_live(self, source: ObjectRef) -> bool:
+        reflector = self._reflectors.get((source.kind, source.namespace), self._reflectors.get((source.kind, "")))
+        return reflector is None or self._is_current(reflector.status)  # what nobody watches any more has to end too
+
+    def _gaps(self) -> Iterator[WatchStatus]:
+        for status in self.statuses():
+            if status.state in (WatchState.FORBIDDEN, WatchState.RETRYING) and status.kind not in OPTIONAL_KINDS:
+                yield status
+
+    # --- what is measured ---
+
+    def _measure(self) -> None:
+        at = self._monotonic()
+        by_kind: dict[str, list[WatchStatus]] = {}
+        for status in self.statuses():
+            by_kind.setdefault(status.kind, []).append(status)
+        for kind, statuses in by_kind.items():
+            labels = {"kind": kind}
+            self._metrics.watch_live.labels(**labels).set(sum(self._is_current(status) for status in statuses))
+            self._metrics.watches.labels(**labels).set(len(statuses))
+            self._metrics.watch_objects.labels(**labels).set(sum(status.objects for status in statuses))
+            self._metrics.watch_relists.labels(**labels).set(sum(status.relists for status in statuses))
+            ages = [at - status.last_event for status in statuses if status.last_event is not None]
+            self._metrics.watch_last_event_age.labels(**labels).set(min(ages) if ages else float("nan"))
+
+    def _measure_lag(self, delta: Delta, now: datetime) -> None:
+        if delta.kind != "Event" or delta.initial or delta.relisted or delta.raw is None:
+            return
+        occurred = occurred_at(delta.raw)
+        if occurred is not None and (now - occurred).total_seconds() < EVENT_SECONDS:
+            self._metrics.watch_lag_seconds.observe(max(0.0, (now - occurred).total_seconds()))
+
+
+_REVIEWED = ("Node", "Certificate")
+"""Kinds that are judged by the time of day, or by what no event tells of them."""
+
+_JUDGED_WITH: Mapping[str, tuple[str, ...]] = {
+    "Service": ("EndpointSlice",),
+    "Node": ("Pod",),
+    "Deployment": ("PodDisruptionBudget",),
+    "StatefulSet": ("PodDisruptionBudget",),
+}
+
+
+async def _last_words(recorder: Recorder) -> None:
+    """Write what waits. What cannot be written now is found by the first lists of the next start."""
+    try:
+        async with asyncio.timeout(LAST_WORDS_SECONDS):
+            await recorder.flush()
+    except (TemporaryError, TimeoutError) as exc:
+        log.warning("changes are not recorded before the end", problem=str(exc))
+
+
+def _trimmed(kind: str, raw: Manifest) -> Manifest:
+    """As `trim`; of events that trigger nothing only the identity is kept: there are many, and nobody needs them."""
+    return trim(kind, raw if kind != "Event" or text(raw, "reason") in TRIGGERS else {"metadata": raw.get("metadata")})
