@@ -21,7 +21,7 @@ from responder.domain.errors import ClusterUnavailable, ObjectGone, PermanentErr
 from responder.domain.investigation import Unchecked
 from responder.domain.manifest import LiveObject, controller_of, dig, items, mapping, number, text
 from responder.domain.refs import WORKLOAD_KINDS, ObjectRef
-from responder.domain.snapshot import LogExcerpt, ServiceView, Snapshot
+from responder.domain.snapshot import Endpoints, LogExcerpt, ServiceView, Snapshot
 from responder.domain.workload import (
     ContainerStatus,
     EventRecord,
@@ -101,6 +101,7 @@ async def collect(cluster: Cluster, root: ObjectRef, *, now: datetime, namespace
         namespace_annotations=mapping(around.namespace.body, "metadata", "annotations") if around.namespace else {},
         healthy_images=_healthy_images(around.neighbours),
         services=_services(around.services, own.pods, workload),
+        endpoints=own.endpoints,
         unchecked=tuple(sorted(look.unchecked, key=lambda item: item.what)),
     )
 
@@ -113,6 +114,7 @@ class _Own:
     revisions: tuple[Revision, ...] = ()
     owners: tuple[ObjectRef, ...] = ()
     """Objects between the root and its pods."""
+    endpoints: Endpoints | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +139,8 @@ async def _own(look: _Look, live: LiveObject) -> _Own:
             return await _of_set(look, live)
         case "CronJob":
             return await _of_cron_job(look, live)
+        case "Service":
+            return _Own(pods=(), endpoints=await _endpoints(look, live))
         case "ReplicaSet" | "Job":
             return _Own(pods=await _pods(look, live, {live.ref.uid}))
         case _:
@@ -174,6 +178,18 @@ async def _of_cron_job(look: _Look, live: LiveObject) -> _Own:
     jobs = tuple(item for item in listed or () if _controlled_by(item, {live.ref.uid}))
     pods = _newest_first(candidates or (), {job.ref.uid for job in jobs})
     return _Own(pods=pods, owners=tuple(job.ref for job in jobs))
+
+
+async def _endpoints(look: _Look, live: LiveObject) -> Endpoints | None:
+    selector = f"kubernetes.io/service-name={live.ref.name}"
+    slices = await look.list("EndpointSlice", live.ref.namespace, label_selector=selector)
+    if slices is None:
+        return None
+    # A condition that is absent counts as ready: https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/
+    ready = [
+        dig(endpoint, "conditions", "ready") is not False for s in slices for endpoint in items(s.body, "endpoints")
+    ]
+    return Endpoints(ready=sum(ready), not_ready=len(ready) - sum(ready))
 
 
 async def _pods(look: _Look, live: LiveObject, controllers: set[str]) -> tuple[Pod, ...]:

@@ -20,7 +20,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from responder import settings
 from responder.api import approvals, audit, changes, health, incidents, mode, routes, rules, watches
 from responder.api.auth import Role
-from responder.detector.conditions import NAMES
+from responder.conditions import NAMES
 from responder.domain.action import ACTION_TYPES, Action
 from responder.domain.refs import ObjectRef
 from responder.domain.snapshot import Snapshot

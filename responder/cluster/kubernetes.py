@@ -26,6 +26,7 @@ from responder.domain.refs import ObjectRef
 
 PAGE = 500  # objects per page of a list; a page of pods is about 3 MB
 WATCH_GRACE = 30.0  # seconds beyond a watch's own length after which its silence means that nobody is there
+SILENCE_SECONDS = 90.0  # the same within its length: bookmarks come every minute
 BURST = 50  # events after which others get the loop: about 5 ms of work
 LOG_SECONDS = 10.0  # a log that takes longer is cut where it is
 LOG_SURPLUS = 4 * 1024 * 1024  # bytes that may be read, beyond those asked for, to get to the end of a log
@@ -70,7 +71,7 @@ class KubernetesCluster:
             "resourceVersion": version,
             "timeoutSeconds": str(math.ceil(seconds)),
         }
-        idle = seconds + self._watch_grace
+        idle = min(seconds + self._watch_grace, SILENCE_SECONDS)
         async with self._client.stream(path, parameters, about=about, idle=idle) as response:
             yield WatchEvent(type=WatchEventType.OPENED, object={})
             count = 0

@@ -24,10 +24,10 @@ from typing import TypeGuard
 import orjson
 
 from responder.detector.secrets import public, public_json, public_link, without_secrets
-from responder.detector.timestamps import parse_time
 from responder.domain.alert import Alert, AlertStatus, Delivery, QuarantinedAlert
 from responder.domain.errors import PermanentError
 from responder.domain.manifest import Json, Manifest, number, text
+from responder.domain.timestamps import parse_time
 from responder.redact import may_hold_secret
 
 KNOWN_VERSIONS = ("4", "1")

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from responder.cluster.protocol import Cluster
-from responder.datasource.protocol import Datasource
-from responder.detector.conditions.model import Condition
-from responder.detector.conditions.proactive import (
+from responder.conditions.model import Condition
+from responder.conditions.proactive import (
     VOLUMES_QUERY,
     certificate_of_server,
     volume_conditions,
     volume_sample,
 )
+from responder.datasource.protocol import Datasource
 from responder.domain.errors import ResponderError
 from responder.domain.refs import ObjectRef
 from responder.telemetry import get_logger

@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from responder.conditions.model import Condition
 from responder.detector.alertmanager import computed_fingerprint
-from responder.detector.conditions.model import Condition
 from responder.detector.secrets import public
 from responder.domain.alert import Alert, AlertSource, AlertStatus
 from responder.domain.refs import ObjectRef

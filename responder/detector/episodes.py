@@ -25,8 +25,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from responder.conditions.model import Condition, Severity
 from responder.detector.condition_alert import alert_of, common_causes, fingerprint_of
-from responder.detector.conditions.model import Condition, Severity
 from responder.domain.alert import Alert, AlertSource, AlertStatus
 from responder.domain.refs import ObjectRef
 
@@ -218,6 +218,13 @@ class Episodes:
             episode.settled = True
             episode.soaks_from = at
             self._schedule(episode)
+
+    def firing(self) -> tuple[Alert, ...]:
+        """Alerts that fire and whose condition is shown now, to be told again as any sender repeats itself: an incident
+        may have been closed over one of them."""
+        return tuple(
+            episode.alert for episode in self._episodes.values() if episode.alert is not None and episode.shown
+        )
 
     def present(self, root: ObjectRef) -> tuple[Condition, ...]:
         """The conditions of the root's firing alerts, one per source; of an alert in its soak the one seen last."""

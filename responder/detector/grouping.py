@@ -198,14 +198,16 @@ def fold(alert: Alert, known: KnownEpisode | None, *, now: datetime, grace_secon
 
     Alertmanager peers repeat, reorder and delay; `startsAt` may move earlier within an episode, and the same `startsAt`
     may fire again after a resolve by timeout. So within `grace_seconds` after an end, only a start after that end is
-    news; later, any firing is.
+    news; later, any firing is. The watch has no peers and tells in order: what it says is never late, although a
+    condition may have begun long before it was told.
     """
     if alert.status is AlertStatus.RESOLVED:
         return _fold_resolved(alert, known)
     if known is None:
         return Fold.OPENS
     ended_at = _ended_at(known)
-    if ended_at is not None and _is_late(alert, ended_at, now=now, grace_seconds=grace_seconds):
+    may_be_late = alert.source is not AlertSource.KUBERNETES
+    if may_be_late and ended_at is not None and _is_late(alert, ended_at, now=now, grace_seconds=grace_seconds):
         return Fold.LATE
     if not known.open:
         return Fold.OPENS

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from responder.detector.conditions import condition_of_event, conditions_of, proactive_conditions_of
-from responder.detector.conditions.model import Condition
+from responder.conditions import condition_of_event, conditions_of, proactive_conditions_of
+from responder.conditions.model import Condition
 from responder.detector.kinds import is_namespaced
 from responder.detector.scope import Scope
 from responder.detector.view import ClusterView, is_well

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from responder.cluster.cache import ObjectCache
-from responder.detector.conditions.model import Endpoints, Surroundings
+from responder.conditions.model import Endpoints, Surroundings
 from responder.detector.owners import root_of
 from responder.domain.manifest import Manifest, dig, items, mapping, number, text
 from responder.domain.refs import ObjectRef

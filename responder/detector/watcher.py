@@ -18,9 +18,9 @@ from datetime import datetime, timedelta
 from responder.cluster.protocol import Cluster
 from responder.cluster.trim import trim
 from responder.cluster.watch import Delta, DeltaType, Reflector, WatchState, WatchStatus
+from responder.conditions.events import EVENT_SECONDS, TRIGGERS, occurred_at
 from responder.detector.blindness import Blindness
 from responder.detector.checks import PERIOD_SECONDS, OutsideChecks
-from responder.detector.conditions.events import EVENT_SECONDS, TRIGGERS, occurred_at
 from responder.detector.episodes import REMEMBERED_SECONDS, Episodes
 from responder.detector.judge import Judge
 from responder.detector.kinds import OPTIONAL_KINDS, is_namespaced, watched_kinds
@@ -51,6 +51,9 @@ FIRST_LIST_SECONDS = 30.0
 
 PRUNE_SECONDS = 3600.0
 LAST_WORDS_SECONDS = 2.0
+
+REPEAT_SECONDS = 300.0
+"""How often what fires is told again. The store knows it as a duplicate, unless its incident was closed meanwhile."""
 
 _BATCH = 500
 
@@ -249,7 +252,7 @@ class Watcher:
     # --- time ---
 
     async def _tick_for_ever(self) -> None:
-        started = last_review = self._monotonic()
+        started = last_review = last_repeat = self._monotonic()
         while True:
             await asyncio.sleep(TICK_SECONDS)
             at = self._monotonic()
@@ -261,6 +264,9 @@ class Watcher:
             if at - last_review >= REVIEW_SECONDS:
                 last_review = at
                 self._review()
+            if at - last_repeat >= REPEAT_SECONDS:
+                last_repeat = at
+                self._unsent += self._episodes.firing()
             try:
                 await self._tell(at)
             except TemporaryError as exc:

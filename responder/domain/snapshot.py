@@ -27,6 +27,14 @@ class LogExcerpt:
     truncated: bool = False
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Endpoints:
+    """Addresses of a Service, over all its EndpointSlices."""
+
+    ready: int = 0
+    not_ready: int = 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class ServiceView:
     """A Service whose selector picks the workload's pods."""
@@ -62,6 +70,8 @@ class Snapshot:
     healthy_images: Mapping[str, ObjectRef] = field(default_factory=dict)
     """Image references that a ready pod runs now -> that pod. Of all namespaces that may be read."""
     services: tuple[ServiceView, ...] = ()
+    endpoints: Endpoints | None = None
+    """Of the root, where it is a Service and they may be read."""
     changes: tuple[ObjectVersion, ...] = ()
     """Recorded changes that may explain, newest first. Only the look that an investigation is made of has them."""
     unchecked: tuple[Unchecked, ...] = ()

@@ -9,6 +9,7 @@ from itertools import takewhile
 
 from responder.analyzer.collect import collect, resolve_root
 from responder.domain.action import Action
+from responder.domain.alert import is_proactive
 from responder.domain.errors import (
     AnalyzerUnavailable,
     ClusterUnavailable,
@@ -83,6 +84,9 @@ async def investigate_step(ctx: Context, incident: Incident) -> float | None:
     if incident.root is None:
         summary = f"{incident.key}: the alert names no object to look at"
         return await escalate(ctx, incident, Outcome.REPORTED, summary, event="reported", also=(decision,))
+    if is_proactive(incident.labels):
+        # Nothing is wrong with the object yet, so an investigation would only find it well.
+        return await escalate(ctx, incident, Outcome.REPORTED, incident.summary, event="reported", also=(decision,))
     snapshot = await _look(ctx, incident.root, rule.deadline_seconds)
     if isinstance(snapshot, str):
         return await escalate(ctx, incident, Outcome.REPORTED, snapshot, event="reported", also=(decision,))

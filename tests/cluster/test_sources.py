@@ -27,9 +27,9 @@ from rig.world import World
 from console.client import path_of
 from responder import app
 from responder.cluster.trim import trim
+from responder.conditions import condition_of_event, conditions_of
+from responder.conditions.model import Condition, Endpoints, Surroundings
 from responder.detector import watcher
-from responder.detector.conditions import condition_of_event, conditions_of
-from responder.detector.conditions.model import Condition, Endpoints, Surroundings
 from responder.detector.episodes import Episodes
 from responder.detector.kinds import JUDGED_KINDS
 from responder.domain.incident import Incident, State

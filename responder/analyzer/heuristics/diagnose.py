@@ -22,6 +22,7 @@ from responder.analyzer.heuristics import (
     references,
     rollout,
     scheduling,
+    stated,
 )
 from responder.analyzer.heuristics.case import Case, Claim, Remedy
 from responder.analyzer.heuristics.evidence import (
@@ -60,6 +61,7 @@ DETECTORS: tuple[tuple[str, Detector], ...] = (
     ("probes", probes.detect),
     ("crash", crash.detect),
     ("rollout", rollout.detect),
+    ("stated", stated.detect),
 )
 
 _MAX_CITED = 8
@@ -104,6 +106,8 @@ def diagnose(snapshot: Snapshot, *, alert_labels: Mapping[str, str], opened_at: 
         gone = f"{snapshot.root} does not exist any more{_deletion(case)}"
         return _without_claims(case, Conclusion.NOT_APPLICABLE, gone)
     state = steadiness(snapshot)
+    if stated.is_settled_by_status(snapshot, alert_labels) and not stated.stated(snapshot):
+        return _without_claims(case, Conclusion.RECOVERED, f"{snapshot.root} shows nothing wrong any more")
     if state.steady:
         return _without_claims(case, Conclusion.RECOVERED, f"well and steady now: {state.why}")
     claimed = {name: tuple(detect(case)) for name, detect in DETECTORS}

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from responder.conditions.proactive import VOLUMES_QUERY
 from responder.datasource.prometheus import Limits, Prometheus
 from responder.datasource.protocol import Datasource, Sample
-from responder.detector.conditions.proactive import VOLUMES_QUERY
 from responder.domain.errors import ConfigError, DatasourceUnavailable
 
 AT = datetime(2026, 11, 23, 12, 0, 0, 500_000, tzinfo=UTC)

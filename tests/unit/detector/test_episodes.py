@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from responder.detector.conditions.model import Condition, Severity
+from responder.conditions.model import Condition, Severity
 from responder.detector.episodes import Episodes, alert_of, fingerprint_of
 from responder.domain.alert import Alert, AlertSource, AlertStatus
 from responder.domain.refs import ObjectRef

@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
-from responder.detector.conditions.messages import moment
-from responder.detector.conditions.model import Condition, Severity, Surroundings
-from responder.detector.conditions.statusconditions import is_deleted, sentence, status_condition
+from responder.conditions.messages import moment
+from responder.conditions.model import Condition, Severity, Surroundings
+from responder.conditions.statusconditions import is_deleted, sentence, status_condition
 from responder.domain.manifest import Json, Manifest, mapping, ref_of, text
 from responder.domain.quantity import parse_quantity
 

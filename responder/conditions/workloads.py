@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from responder.detector.conditions.model import Condition, Severity, Surroundings
-from responder.detector.conditions.refusals import causes_of_refusal
-from responder.detector.conditions.statusconditions import (
+from responder.conditions.model import Condition, Severity, Surroundings
+from responder.conditions.refusals import causes_of_refusal
+from responder.conditions.statusconditions import (
     StatusCondition,
     is_deleted,
     is_observed,

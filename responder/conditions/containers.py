@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from responder.detector.conditions.messages import causes_in, image_key, keys, moment, node_key
-from responder.detector.conditions.model import Condition, Severity
-from responder.detector.conditions.statusconditions import sentence
+from responder.conditions.messages import causes_in, image_key, keys, moment, node_key
+from responder.conditions.model import Condition, Severity
+from responder.conditions.statusconditions import sentence
 from responder.domain.manifest import Manifest, dig, flag, items, mapping, number, text
 from responder.domain.refs import ObjectRef
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from responder.detector.timestamps import parse_time
+from responder.domain.timestamps import parse_time
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
 
-from responder.detector.conditions.containers import NAMES as CONTAINER_NAMES
-from responder.detector.conditions.containers import (
+from responder.conditions.containers import NAMES as CONTAINER_NAMES
+from responder.conditions.containers import (
     SETTING_UP,
     Container,
     Home,
@@ -25,9 +25,9 @@ from responder.detector.conditions.containers import (
     condition_of,
     containers_of,
 )
-from responder.detector.conditions.messages import causes_in, keys, moment, node_key
-from responder.detector.conditions.model import Condition, Severity, Surroundings
-from responder.detector.conditions.statusconditions import sentence
+from responder.conditions.messages import causes_in, keys, moment, node_key
+from responder.conditions.model import Condition, Severity, Surroundings
+from responder.conditions.statusconditions import sentence
 from responder.domain.manifest import Manifest, controller_of, items, mapping, ref_of, strings, text
 from responder.domain.refs import ObjectRef
 

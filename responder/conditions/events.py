@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from responder.detector.conditions.messages import keys, moment, node_key
-from responder.detector.conditions.model import Condition, Severity
-from responder.detector.conditions.refusals import causes_of_refusal
-from responder.detector.conditions.statusconditions import sentence
+from responder.conditions.messages import keys, moment, node_key
+from responder.conditions.model import Condition, Severity
+from responder.conditions.refusals import causes_of_refusal
+from responder.conditions.statusconditions import sentence
 from responder.domain.manifest import Manifest, mapping, text
 from responder.domain.refs import ObjectRef
 

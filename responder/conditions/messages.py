@@ -15,9 +15,9 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 
-from responder.detector.timestamps import parse_time
 from responder.domain.manifest import Json, text
 from responder.domain.refs import is_object_name
+from responder.domain.timestamps import parse_time
 
 MESSAGE_CHARACTERS = 300
 """As much of the server's words as a summary takes in."""

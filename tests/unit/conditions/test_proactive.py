@@ -8,8 +8,8 @@ from typing import Any, get_args
 
 import pytest
 
-from responder.detector.conditions.model import Condition, Severity, Surroundings
-from responder.detector.conditions.proactive import (
+from responder.conditions.model import Condition, Severity, Surroundings
+from responder.conditions.proactive import (
     NAMES,
     VolumeSample,
     certificate_of_server,

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from responder.detector.conditions.model import Endpoints, Surroundings
-from responder.detector.conditions.services import NAMES, conditions
+from responder.conditions.model import Endpoints, Surroundings
+from responder.conditions.services import NAMES, conditions
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 NONE = Endpoints()

@@ -7,6 +7,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from responder.domain.refs import ObjectRef
+from responder.domain.snapshot import Endpoints
+
+__all__ = ["Condition", "Endpoints", "Severity", "Surroundings"]
 
 
 class Severity(StrEnum):
@@ -41,14 +44,6 @@ class Condition:
     `Secret/shop/tls`, `PersistentVolumeClaim/shop/data`, `ResourceQuota/shop/compute`, `image/shop/web:1.9`."""
     proactive: bool = False
     """Nothing is wrong yet: reported only, whatever a rule says."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Endpoints:
-    """Addresses of a Service, over all its EndpointSlices."""
-
-    ready: int = 0
-    not_ready: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from responder.detector.conditions.messages import moment, one_line
+from responder.conditions.messages import moment, one_line
 from responder.domain.manifest import Manifest, dig, items, number, text
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from responder.detector.conditions.model import Severity, Surroundings
-from responder.detector.conditions.nodes import NAMES, conditions
+from responder.conditions.model import Severity, Surroundings
+from responder.conditions.nodes import NAMES, conditions
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 AROUND = Surroundings(now=NOW)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from responder.detector.conditions import (
+from responder.conditions import (
     NAMES,
     events,
     jobs,
@@ -22,7 +22,7 @@ from responder.detector.conditions import (
     storage,
     workloads,
 )
-from responder.detector.conditions.events import (
+from responder.conditions.events import (
     EVENT_SECONDS,
     SHARED_NAMES,
     TRIGGERS,
@@ -30,7 +30,7 @@ from responder.detector.conditions.events import (
     condition_of_event,
     occurred_at,
 )
-from responder.detector.conditions.model import Condition, Severity
+from responder.conditions.model import Condition, Severity
 
 Json = dict[str, Any]
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from responder.detector.conditions.messages import keys, moment
-from responder.detector.conditions.model import Condition, Severity, Surroundings
-from responder.detector.conditions.statusconditions import is_deleted, sentence, status_condition
+from responder.conditions.messages import keys, moment
+from responder.conditions.model import Condition, Severity, Surroundings
+from responder.conditions.statusconditions import is_deleted, sentence, status_condition
 from responder.domain.manifest import Manifest, items, number, ref_of, text
 from responder.domain.refs import ObjectRef
 

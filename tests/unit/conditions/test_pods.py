@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from responder.detector.conditions import NAMES, conditions_of
-from responder.detector.conditions.containers import ENDS, WAITING
-from responder.detector.conditions.model import Condition, Severity, Surroundings
-from responder.detector.conditions.pods import FAILURES, REJECTIONS, conditions
+from responder.conditions import NAMES, conditions_of
+from responder.conditions.containers import ENDS, WAITING
+from responder.conditions.model import Condition, Severity, Surroundings
+from responder.conditions.pods import FAILURES, REJECTIONS, conditions
 
 Json = dict[str, Any]
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from responder.detector.conditions.messages import causes_in, keys
+from responder.conditions.messages import causes_in, keys
 
 _DENIED = re.compile(r'admission webhook "([-a-z0-9.]{1,253})" denied')
 _POLICY = re.compile(r'violates PodSecurity "([a-z]{1,20})(?::[a-z0-9.]{1,20})?"')

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from responder.detector.conditions import (
+from responder.conditions import (
     jobs,
     namespaces,
     nodes,
@@ -21,7 +21,7 @@ from responder.detector.conditions import (
     storage,
     workloads,
 )
-from responder.detector.conditions.model import Endpoints, Surroundings
+from responder.conditions.model import Endpoints, Surroundings
 from responder.settings import Check
 
 KINDS: Mapping[str, Any] = {

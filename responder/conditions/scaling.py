@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from responder.detector.conditions.model import Condition, Severity, Surroundings
-from responder.detector.conditions.statusconditions import (
+from responder.conditions.model import Condition, Severity, Surroundings
+from responder.conditions.statusconditions import (
     StatusCondition,
     is_deleted,
     is_observed,

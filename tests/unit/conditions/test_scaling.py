@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from responder.detector.conditions.model import Severity, Surroundings
-from responder.detector.conditions.scaling import NAMES, conditions
+from responder.conditions.model import Severity, Surroundings
+from responder.conditions.scaling import NAMES, conditions
 
 AROUND = Surroundings(now=datetime(2026, 11, 23, 12, 0, tzinfo=UTC))
 STAMP = "2026-11-23T11:40:00Z"

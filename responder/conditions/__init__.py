@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from responder.detector.conditions import (
+from responder.conditions import (
     events,
     jobs,
     namespaces,
@@ -20,8 +20,8 @@ from responder.detector.conditions import (
     storage,
     workloads,
 )
-from responder.detector.conditions.events import condition_of_event
-from responder.detector.conditions.model import Condition, Surroundings
+from responder.conditions.events import condition_of_event
+from responder.conditions.model import Condition, Surroundings
 from responder.domain.manifest import Json, Manifest
 
 __all__ = ["NAMES", "condition_of_event", "conditions_of", "proactive_conditions_of"]

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from responder.detector.conditions.model import Condition, Surroundings
-from responder.detector.conditions.statusconditions import is_deleted
+from responder.conditions.model import Condition, Surroundings
+from responder.conditions.statusconditions import is_deleted
 from responder.domain.manifest import Manifest, items, mapping, ref_of, text
 
 NAMES: Mapping[str, str] = {

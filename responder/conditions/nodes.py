@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from responder.detector.conditions.model import Condition, Severity, Surroundings
-from responder.detector.conditions.statusconditions import sentence, status_condition
+from responder.conditions.model import Condition, Severity, Surroundings
+from responder.conditions.statusconditions import sentence, status_condition
 from responder.domain.manifest import Manifest, flag, ref_of, text
 
 NAMES: Mapping[str, str] = {

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from responder.detector.conditions.messages import moment
-from responder.detector.conditions.model import Condition, Severity, Surroundings
-from responder.detector.conditions.statusconditions import is_deleted, sentence, status_condition
+from responder.conditions.messages import moment
+from responder.conditions.model import Condition, Severity, Surroundings
+from responder.conditions.statusconditions import is_deleted, sentence, status_condition
 from responder.domain.manifest import Manifest, mapping, ref_of, text
 
 NAMES: Mapping[str, str] = {

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from responder.detector.conditions.model import Severity, Surroundings
-from responder.detector.conditions.storage import NAMES, conditions
+from responder.conditions.model import Severity, Surroundings
+from responder.conditions.storage import NAMES, conditions
 
 AROUND = Surroundings(now=datetime(2026, 11, 23, 12, 0, tzinfo=UTC))
 CREATED = datetime(2026, 11, 23, 11, 0, tzinfo=UTC)
