@@ -1,6 +1,6 @@
 """`clopus demo`: the main job on the embedded cluster. No cluster, no key, no network; under a minute.
 
-Three incidents, told as they happen. What is printed is read from the API, as any operator would read it. Exits 0 only
+Four incidents, told as they happen. What is printed is read from the API, as any operator would read it. Exits 0 only
 if each ended as it should.
 """
 
@@ -20,19 +20,24 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import click
 
 from console.client import Client, path_of
 from responder.analyzer.drill import DrillAnalyzer
 from responder.app import Responder, mint, utc_now
 from responder.cli.options import columns
+from responder.cluster.client import JSON_PATCH
 from responder.cluster.client import Client as ClusterClient
 from responder.cluster.kubernetes import KubernetesCluster
+from responder.cluster.resources import object_path
 from responder.domain.action import Action, SetImage
 from responder.domain.audit import AuditRecord
 from responder.domain.incident import Incident, Outcome, State
 from responder.domain.plan import Plan
+from responder.domain.refs import ObjectRef
 from responder.domain.snapshot import Snapshot
+from responder.domain.versions import told
 from responder.domain.views import IncidentDetail, IncidentPage
 from responder.domain.visible import visible
 from responder.reporter.terminal import wrapped
@@ -70,7 +75,7 @@ def demo(keep: bool, logs: bool) -> None:
 async def _run(*, keep: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="clopus-demo-") as folder:
         async with AsyncExitStack() as stack:
-            sandbox = await stack.enter_async_context(Sandbox(namespaces=("shop",), speed=_SPEED))
+            sandbox = await stack.enter_async_context(Sandbox(namespaces=("shop", "lab"), speed=_SPEED))
             await sandbox.apply_yaml((_SCENARIOS / "cluster.yaml").read_text(encoding="utf-8"))
             token = sandbox.add_token(_CLOPUS, groups=("system:masters",))
             cluster = KubernetesCluster(ClusterClient.from_token(url=sandbox.url, token=token))
@@ -82,7 +87,8 @@ async def _run(*, keep: bool) -> None:
             await _mistyped_image(stage)
             await _wrong_fix(stage)
             await _crash_loop(stage)
-            click.echo("\nAll three ended as they should.")
+            await _unnoticed(stage)
+            click.echo("\nAll four ended as they should.")
             if keep:
                 await _wait(responder, Path(folder))
 
@@ -102,9 +108,10 @@ def _settings(folder: Path) -> tuple[Settings, Mapping[str, str]]:
             "operator_tokens_file": str(folder / "operator-tokens"),
         },
         "store": {"path": str(folder / "clopus.duckdb")},
-        "cluster": {"namespaces": ["shop"], "own_namespace": "clopus"},
+        "cluster": {"namespaces": ["shop", "lab"], "own_namespace": "clopus"},
         "rules": {"paths": [str(folder / "rules.yaml")]},
-        "watch": {"enabled": False},  # the three stories begin with an alert
+        # The stories in `shop` begin with an alert, the one in `lab` without.
+        "watch": {"namespaces": ["lab"], "age_factor": 0.05},
     }
     path = folder / "clopus.yaml"
     path.write_text(json.dumps(config), encoding="utf-8")
@@ -136,11 +143,22 @@ class Stage:
         sender = Client(self.responder.url, token=self.tokens["alertmanager"])
         await asyncio.to_thread(sender.send, dict, "POST", "/webhook/alertmanager", body)
 
-    async def pod_of(self, deployment: str, ready: Callable[[Mapping[str, Any]], bool]) -> str:
+    async def edit(self, kind: str, namespace: str, name: str, patch: bytes, *, by: str) -> None:
+        """A JSON patch, as somebody with a terminal would send it."""
+        path = object_path(ObjectRef(kind=kind, namespace=namespace, name=name))
+        headers = {"Authorization": f"Bearer {self.sandbox.token}", "Content-Type": JSON_PATCH}
+        async with aiohttp.ClientSession() as session:
+            url = f"{self.sandbox.url}{path}?fieldManager={by}"
+            async with session.patch(url, data=patch, headers=headers) as answer:
+                answer.raise_for_status()
+
+    async def pod_of(
+        self, deployment: str, ready: Callable[[Mapping[str, Any]], bool], *, namespace: str = "shop"
+    ) -> str:
         """The name of a pod of the deployment once one satisfies `ready`."""
         async with asyncio.timeout(_PATIENCE_SECONDS):
             while True:
-                for pod in await self.cluster.list("Pod", "shop", label_selector=f"app={deployment}"):
+                for pod in await self.cluster.list("Pod", namespace, label_selector=f"app={deployment}"):
                     if ready(pod.body):
                         return pod.ref.name
                 await asyncio.sleep(0.1)
@@ -206,6 +224,18 @@ async def _crash_loop(stage: Stage) -> None:
     if len(stage.sandbox.mutations(_CLOPUS)) != before:
         raise StoryFailed("nothing may be written about a crash that nothing outside the program explains")
     _say("audit", "the API server saw no write")
+
+
+async def _unnoticed(stage: Stage) -> None:
+    _title("4", "Somebody edits a Deployment, and nobody is alerted. Clopus watches:")
+    await stage.pod_of("pricing", _is_ready, namespace="lab")
+    await stage.edit("Deployment", "lab", "pricing", (_SCENARIOS / "edit.json").read_bytes(), by="kubectl-edit")
+    detail = await stage.until("Deployment/lab/pricing", _ended)
+    _expect(detail, State.ESCALATED, Outcome.REPORTED)
+    edits = [version for version in detail.changes if version.manager == "kubectl-edit"]
+    if not edits:
+        raise StoryFailed("the incident does not know what was changed before it")
+    _say("before", told(edits[0], since=detail.incident.opened_at))
 
 
 def _ended(incident: Incident) -> bool:
