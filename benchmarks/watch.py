@@ -301,6 +301,7 @@ class _Stub:
 def _slowest_of_start(running: Running) -> float:
     """Wait until all is listed and judged. Returns the longest time that the API took to answer meanwhile, ms."""
     slowest, calm_since = 0.0, time.monotonic()
+    deadline = calm_since + PATIENCE_SECONDS
     views: tuple[WatchView, ...] = ()
     while not any(_listed(view) for view in views) or time.monotonic() < calm_since + CALM_SECONDS:
         started = time.monotonic()
@@ -309,6 +310,8 @@ def _slowest_of_start(running: Running) -> float:
         slowest = max(slowest, took)
         if took > STALL_SECONDS:
             calm_since = time.monotonic()
+        if time.monotonic() > deadline:
+            raise RuntimeError("the first lists did not come to an end")
         time.sleep(STALL_SECONDS)
     wait_until_quiet(running.pid)
     if silent := [view.kind for view in _watches(running) if view.state != "live"]:

@@ -16,13 +16,13 @@ async def certificate_ends(url: str, ca_file: str | None) -> datetime | None:
     """None where the server speaks plain HTTP.
 
     Raises:
-        ClusterUnavailable: no connection, or a certificate that does not check out.
+        ClusterUnavailable: no connection, a certificate that does not check out, or no authorities to check it with.
     """
     parts = urlsplit(url)
     if parts.scheme != "https" or not parts.hostname:
         return None
-    context = ssl.create_default_context(cafile=ca_file)
     try:
+        context = ssl.create_default_context(cafile=ca_file)
         async with asyncio.timeout(HANDSHAKE_SECONDS):
             _, writer = await asyncio.open_connection(parts.hostname, parts.port or 443, ssl=context)
     except (OSError, TimeoutError) as exc:

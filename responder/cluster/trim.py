@@ -15,6 +15,8 @@ MESSAGE = 500  # characters kept of a message in a status
 LAST_MESSAGE = 200  # ... of how a container ended the time before
 EVENT_MESSAGE = 1000
 
+_EVERY_POD_TOLERATES = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+
 _Body: TypeAlias = dict[str, Json]
 
 _METADATA = (
@@ -65,7 +67,9 @@ def _metadata(metadata: Manifest) -> _Body:
 
 def _pod(raw: Manifest) -> _Body:
     spec, status = mapping(raw, "spec"), mapping(raw, "status")
-    kept = _only(spec, ("nodeName", "schedulingGates", "restartPolicy"))
+    kept = _only(spec, ("nodeName", "nodeSelector", "schedulingGates", "restartPolicy"))
+    if tolerations := [t for t in items(spec, "tolerations") if t.get("key") not in _EVERY_POD_TOLERATES]:
+        kept["tolerations"] = tolerations
     kept |= _each(spec, ("containers", "initContainers"), _container)
     kept |= _each(spec, ("volumes",), _volume)
     reported = _cut(_only(status, ("phase", "reason", "message", "startTime")), MESSAGE)

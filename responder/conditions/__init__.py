@@ -58,6 +58,12 @@ NAMES: Mapping[str, str] = {
 """Every alert name that a condition can have -> what it means."""
 
 
+STATUS_NAMES = frozenset({**services.NAMES, **storage.NAMES, **scaling.NAMES, **nodes.NAMES, **namespaces.NAMES}) - {
+    "CordonedWithPendingPods"
+}
+"""Names of what objects without pods of their own say by their status alone."""
+
+
 def conditions_of(kind: str, body: Json, around: Surroundings) -> tuple[Condition, ...]:
     """All that is wrong with the object; nothing for kinds that are watched for the sake of others only."""
     judge = _BY_KIND.get(kind)

@@ -56,7 +56,9 @@ class Surroundings:
     node_ready: bool | None = None
     """Of the node a pod is bound to."""
     unschedulable_pods: int | None = None
-    """Pods that wait for a node, in all that is watched: what makes a cordoned node worth a word."""
+    """Pods that wait and that a cordoned node could take: what makes it worth a word."""
+    cordoned_nodes: tuple[str, ...] = ()
+    """Of a pod that waits: the nodes that could take it but for their being cordoned."""
     ready_flips: tuple[datetime, ...] = ()
     """When the pod's readiness changed lately, oldest first, as seen by the watcher."""
     budgeted: bool | None = None

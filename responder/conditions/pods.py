@@ -137,7 +137,10 @@ def conditions(body: Manifest, around: Surroundings) -> tuple[Condition, ...]:
         return () if pod.of_job else tuple(_failed(pod))
     of_containers = tuple(_of_containers(pod, pod.containers))
     of_pod = chain(
-        _scheduling(pod), _setting_up(pod, of_containers), _readiness(pod, of_containers), _on_lost_node(pod)
+        _scheduling(pod, around.cordoned_nodes),
+        _setting_up(pod, of_containers),
+        _readiness(pod, of_containers),
+        _on_lost_node(pod),
     )
     return (*of_containers, *of_pod)
 
@@ -168,13 +171,13 @@ def _of_containers(pod: _Pod, containers: Iterable[Container]) -> Iterator[Condi
             yield condition
 
 
-def _scheduling(pod: _Pod) -> Iterator[Condition]:
+def _scheduling(pod: _Pod, cordoned: tuple[str, ...]) -> Iterator[Condition]:
     scheduled = pod.conditions.get("PodScheduled", {})
     since = pod.transition("PodScheduled", "False")
     message = text(scheduled, "message")
     match text(scheduled, "status"), text(scheduled, "reason"):
         case "False", "Unschedulable":
-            causes = causes_in(message, pod.ref.namespace)
+            causes = keys((*causes_in(message, pod.ref.namespace), *(f"Node/{name}" for name in cordoned)))
             yield Condition(
                 name="Unschedulable",
                 about=pod.ref,

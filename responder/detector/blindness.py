@@ -55,9 +55,8 @@ class Blindness:
 def _alert(status: WatchStatus, now: datetime) -> Alert:
     where = f"namespace {status.namespace}" if status.namespace else "the cluster"
     why = "may not be watched" if status.state is WatchState.FORBIDDEN else "cannot be watched"
-    summary = redact(
-        f"{status.kind} objects of {where} {why}: {status.problem[:500]}. Trouble there is not seen, and not over."
-    )
+    problem = status.problem[:500] or "its first list is not complete"
+    summary = redact(f"{status.kind} objects of {where} {why}: {problem}. Trouble there is not seen, and not over.")
     labels = {"alertname": ALERT_NAME, "resource": status.kind, "severity": "critical"}
     if status.namespace:
         labels["namespace"] = status.namespace

@@ -236,6 +236,14 @@ class Episodes:
         firing = [episode for episode in self._by_root.get(root.without_uid(), {}).values() if episode.alert]
         return common_causes([causes for episode in firing for causes in episode.causes])
 
+    def suffering(self, cause: str) -> frozenset[ObjectRef]:
+        """Roots, without uid, of which something names `cause` as its cause now, old enough to count or not."""
+        return frozenset(
+            identity.root
+            for identity, episode in self._episodes.items()
+            if any(cause in condition.causes for condition in episode.shown.values())
+        )
+
     def _episode(self, identity: _Identity) -> _Episode:
         episode = self._episodes.get(identity)
         if episode is None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from responder.conditions import condition_of_event, conditions_of, proactive_conditions_of
-from responder.conditions.model import Condition
+from responder.conditions.model import Condition, Surroundings
 from responder.detector.kinds import is_namespaced
 from responder.detector.scope import Scope
 from responder.detector.view import ClusterView, is_well
@@ -27,11 +28,20 @@ class Judgement:
 class Judge:
     """Works on the view as it is at the moment of the call."""
 
-    def __init__(self, view: ClusterView, *, scope: Scope, checks: frozenset[str]) -> None:
+    def __init__(
+        self,
+        view: ClusterView,
+        *,
+        scope: Scope,
+        checks: frozenset[str],
+        suffering: Callable[[str], frozenset[ObjectRef]],
+    ) -> None:
+        """`suffering`: the roots that name a cause, by its key."""
         self._view = view
         self._scope = scope
         self._by_name = replace(scope, namespace_selector=None)
         self._checks = checks
+        self._suffering = suffering
 
     def __call__(self, source: ObjectRef, body: Manifest, *, now: datetime, complete: bool) -> Judgement:
         """`complete`: the watches that could contradict a judgement about this kind are up to date."""
@@ -42,6 +52,8 @@ class Judge:
             return Judgement(root=root)
         around = self._view.surroundings(source.kind, body, now=now, live=complete)
         found = conditions_of(source.kind, body, around)
+        if found:
+            root = self._answers(source, body, around, root)
         if self._checks:
             found = (*found, *proactive_conditions_of(source.kind, body, around, self._checks))
         return Judgement(root=root, conditions=found, open=bool(found))
@@ -57,6 +69,20 @@ class Judge:
         """As `selects`, but yes while the labels that would decide it are not known."""
         known = not is_namespaced(kind) or self._view.find("Namespace", "", namespace) is not None
         return self.selects(kind, namespace) if known else self._by_name.selects(namespace, None)
+
+    def _answers(self, source: ObjectRef, body: Manifest, around: Surroundings, root: ObjectRef) -> ObjectRef:
+        """Who has to be looked at: a Service without endpoints is the trouble of the one workload behind it, a claim
+        or a quota that of the one workload that waits for it. With none, or several, it speaks for itself."""
+        match source.kind:
+            case "Service" if around.endpoints is not None and around.endpoints.not_ready:
+                behind = self._view.unready_roots(source.namespace, mapping(body, "spec", "selector"))
+            case "PodDisruptionBudget":
+                behind = self._view.unready_roots(source.namespace, mapping(body, "spec", "selector", "matchLabels"))
+            case "PersistentVolumeClaim" | "ResourceQuota":
+                behind = self._suffering(source.key)
+            case _:
+                return root
+        return next(iter(behind)) if len(behind) == 1 else root
 
     def _of_event(self, source: ObjectRef, body: Manifest, now: datetime) -> Judgement:
         condition = condition_of_event(body, now)
@@ -74,7 +100,11 @@ class Judge:
         return Judgement(root=root, conditions=(condition,), open=True)
 
     def _left_out(self, source: ObjectRef, root: ObjectRef, body: Manifest) -> bool:
-        if not self.selects(source.kind, source.namespace):
+        if source.kind == "Namespace":
+            selected = self._scope.selects(source.name, mapping(body, "metadata", "labels"))
+        else:
+            selected = self.selects(source.kind, source.namespace)
+        if not selected:
             return True
         owner = self._view.find(root.kind, root.namespace, root.name) if root != source else None
         return self._scope.excludes(

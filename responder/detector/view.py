@@ -13,7 +13,8 @@ from datetime import datetime
 from responder.cluster.cache import ObjectCache
 from responder.conditions.model import Endpoints, Surroundings
 from responder.detector.owners import root_of
-from responder.domain.manifest import Manifest, dig, items, mapping, number, text
+from responder.detector.placement import could_take, is_cordoned, waits_for_a_cordoned_node
+from responder.domain.manifest import Manifest, dig, items, mapping, number, ref_of, text
 from responder.domain.refs import ObjectRef
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
@@ -28,7 +29,9 @@ class ClusterView:
         self._exclude_init_containers = exclude_init_containers
         self._ready: dict[str, bool] = {}
         self._flips: dict[str, deque[datetime]] = {}
-        self._unschedulable: set[str] = set()
+        self._waiting: dict[str, tuple[str, str]] = {}
+        """Pods that wait for a cordoned node: uid -> namespace and name."""
+        self._cordoned: set[str] = set()
         self._slices: dict[tuple[str, str], set[str]] = defaultdict(set)
         self._service_of: dict[tuple[str, str], str] = {}
         self._nodes: dict[str, bool] = {}
@@ -47,12 +50,19 @@ class ClusterView:
             if cached_kind == kind:
                 yield from (body for _, body in cache.items(namespace))
 
+    def names(self, kind: str) -> Iterator[tuple[str, str]]:
+        """Namespace and name of each object of a kind."""
+        for (cached_kind, _), cache in self._caches.items():
+            if cached_kind == kind:
+                yield from (place for place, _ in cache.entries())
+
     def note(self, kind: str, body: Manifest, *, now: datetime) -> bool:
         """Remember what the new state of an object changes. True: others may have to be judged anew for it."""
         if kind == "Pod":
             self._note_pod(body, now)
         elif kind == "Node":
             name, ready = text(body, "metadata", "name"), _holds(body, "Ready")
+            (self._cordoned.add if is_cordoned(body) else self._cordoned.discard)(name)
             changed = self._nodes.get(name) is not ready
             self._nodes[name] = ready
             return changed
@@ -69,9 +79,10 @@ class ClusterView:
         if kind == "Pod":
             self._ready.pop(uid, None)
             self._flips.pop(uid, None)
-            self._unschedulable.discard(uid)
+            self._waiting.pop(uid, None)
         elif kind == "Node":
             self._nodes.pop(name, None)
+            self._cordoned.discard(name)
         elif kind == "EndpointSlice":
             self._leave_service(namespace, name)
 
@@ -91,6 +102,14 @@ class ClusterView:
         """None: not known, for want of a node's name or of the right to read nodes."""
         return self._nodes.get(node)
 
+    def unready_roots(self, namespace: str, labels: Mapping[str, str]) -> frozenset[ObjectRef]:
+        """Roots of the pods with these labels that are not ready."""
+        if not labels:
+            return frozenset()
+        pods = (pod for pod in self.of_kind("Pod", namespace) if not _holds(pod, "Ready"))
+        chosen = (pod for pod in pods if labels.items() <= mapping(pod, "metadata", "labels").items())
+        return frozenset(self.root_of(ref_of(pod, kind="Pod"), pod).without_uid() for pod in chosen)
+
     def surroundings(self, kind: str, body: Manifest, *, now: datetime, live: bool) -> Surroundings:
         """`live`: the watches that tell of endpoints, budgets and pods are complete and up to date."""
         namespace, name = text(body, "metadata", "namespace"), text(body, "metadata", "name")
@@ -98,13 +117,14 @@ class ClusterView:
             return Surroundings(
                 now=now,
                 node_ready=self.node_ready(text(body, "spec", "nodeName")),
+                cordoned_nodes=self._cordoned_for(body),
                 ready_flips=tuple(self._flips.get(text(body, "metadata", "uid"), ())),
                 excluded_containers=self._left_out(body),
             )
         return Surroundings(
             now=now,
             endpoints=self._endpoints(namespace, name) if kind == "Service" and live else None,
-            unschedulable_pods=len(self._unschedulable) if kind == "Node" and live else None,
+            unschedulable_pods=self._wait_for(body) if kind == "Node" and live else None,
             budgeted=self._budgeted(namespace, body) if kind in ("Deployment", "StatefulSet") and live else None,
         )
 
@@ -129,10 +149,22 @@ class ClusterView:
         if self._ready.get(uid, ready) != ready:
             self._flips.setdefault(uid, deque(maxlen=FLIPS_KEPT)).append(now)
         self._ready[uid] = ready
-        if text(conditions.get("PodScheduled", {}), "reason") == "Unschedulable":
-            self._unschedulable.add(uid)
+        if waits_for_a_cordoned_node(body):
+            self._waiting[uid] = text(body, "metadata", "namespace"), text(body, "metadata", "name")
         else:
-            self._unschedulable.discard(uid)
+            self._waiting.pop(uid, None)
+
+    def _cordoned_for(self, pod: Manifest) -> tuple[str, ...]:
+        if not self._cordoned or not waits_for_a_cordoned_node(pod):
+            return ()
+        nodes = ((name, self.find("Node", "", name)) for name in sorted(self._cordoned))
+        return tuple(name for name, node in nodes if node is not None and could_take(node, pod))
+
+    def _wait_for(self, node: Manifest) -> int:
+        if not is_cordoned(node):
+            return 0
+        pods = (self.find("Pod", namespace, name) for namespace, name in self._waiting.values())
+        return sum(could_take(node, pod) for pod in pods if pod is not None)
 
     def _endpoints(self, namespace: str, service: str) -> Endpoints:
         ready = not_ready = 0
@@ -177,7 +209,7 @@ def is_well(kind: str, body: Manifest) -> bool:
             wanted = number(body, "status", "desiredNumberScheduled", default=-1)
             return 0 <= wanted <= number(body, "status", "numberReady")
         case "Job":
-            return _holds(body, "Complete")
+            return _holds(body, "Complete") or number(body, "status", "active") > 0
         case "PersistentVolumeClaim":
             return text(body, "status", "phase") == "Bound"
         case _:

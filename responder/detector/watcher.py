@@ -49,6 +49,9 @@ REVIEW_SECONDS = 20.0
 FIRST_LIST_SECONDS = 30.0
 """How long the first judgement waits for watches that do not come about."""
 
+BURST = 50
+"""Objects judged before others get the event loop: some milliseconds of work."""
+
 PRUNE_SECONDS = 3600.0
 LAST_WORDS_SECONDS = 2.0
 
@@ -95,7 +98,7 @@ class Watcher:
         self._now = now
         self._monotonic = monotonic
         self._view = ClusterView(exclude_init_containers=options.exclude_init_containers)
-        self._judge = Judge(self._view, scope=options.scope, checks=options.checks)
+        self._judge = Judge(self._view, scope=options.scope, checks=options.checks, suffering=episodes.suffering)
         self._blindness = Blindness()
         self._reflectors: dict[tuple[str, str], Reflector] = {}
         self._judging = False
@@ -170,6 +173,7 @@ class Watcher:
     async def changed(self, delta: Delta) -> None:
         """Take in one new state. Raises nothing that would end the watch."""
         now = self._now()
+        former = self._view.service_of(delta.namespace, delta.name) if delta.kind == "EndpointSlice" else ""
         if delta.type is DeltaType.DELETE:
             self._deleted(delta)
         elif delta.trimmed is not None:
@@ -179,6 +183,8 @@ class Watcher:
                 self._look_at(delta.kind, delta.trimmed, now)
                 if matters_to_others or delta.kind == "Namespace":
                     self._look_at_dependants(delta.kind, delta.namespace, delta.name, now)
+        if former and former != self._view.service_of(delta.namespace, delta.name):
+            self._look_at_named("Service", delta.namespace, former)
         if self._recorder is not None:
             await self._recorder.changed(delta)
 
@@ -188,13 +194,12 @@ class Watcher:
 
     def _deleted(self, delta: Delta) -> None:
         ref = ObjectRef(kind=delta.kind, namespace=delta.namespace, name=delta.name, uid=delta.uid)
-        service = self._view.service_of(delta.namespace, delta.name) if delta.kind == "EndpointSlice" else ""
         self._view.forget(delta.kind, delta.namespace, delta.name, delta.uid)
         # An Event is deleted by its age, an hour after it: what it told of may well go on.
         self._episodes.gone(ref, self._monotonic())
         self._open.discard(ref)
-        if service:
-            self._look_at_named("Service", delta.namespace, service)
+        if delta.kind == "Namespace":
+            self._selected.pop(delta.name, None)  # another one of this name is judged by its own labels
 
     def _look_at_dependants(self, kind: str, namespace: str, name: str, now: datetime) -> None:
         """What is judged by more than itself is judged again when the rest changes."""
@@ -203,7 +208,7 @@ class Watcher:
                 if service := self._view.service_of(namespace, name):
                     self._look_at_named("Service", namespace, service)
             case "Node":
-                for pod in list(self._view.of_kind("Pod")):
+                for pod in self._view.of_kind("Pod"):
                     if text(pod, "spec", "nodeName") == name:
                         self._look_at("Pod", pod, now)
             case "Namespace":
@@ -224,7 +229,7 @@ class Watcher:
         self._selected[name] = selected
         for kind, namespace in self._reflectors:
             if is_namespaced(kind) and namespace in ("", name):
-                for body in list(self._view.of_kind(kind, name)):
+                for body in self._view.of_kind(kind, name):
                     self._look_at(kind, body, now)
 
     def _look_at(self, kind: str, body: Manifest, now: datetime) -> None:
@@ -257,7 +262,7 @@ class Watcher:
             await asyncio.sleep(TICK_SECONDS)
             at = self._monotonic()
             if not self._judging and (self._all_listed() or at - started > FIRST_LIST_SECONDS):
-                self._begin_judging()
+                await self._begin_judging()
             if self._judging and not self._settled and self._all_listed():
                 self._settled = True
                 self._episodes.settled(at)
@@ -288,15 +293,16 @@ class Watcher:
                 log.warning("old versions are not dropped now", problem=str(exc))
             await asyncio.sleep(PRUNE_SECONDS)
 
-    def _begin_judging(self) -> None:
+    async def _begin_judging(self) -> None:
+        """Judge all that the first lists brought, in pieces: there are thousands, and others want the event loop."""
         self._judging = True
-        now = self._now()
-        for namespace in self._view.of_kind("Namespace"):
-            name = text(namespace, "metadata", "name")
+        for _, name in self._view.names("Namespace"):
             self._selected[name] = self.selects("Pod", name)
         for kind in dict.fromkeys(kind for kind, _ in self._reflectors):
-            for body in list(self._view.of_kind(kind)):
-                self._look_at(kind, body, now)
+            for count, (namespace, name) in enumerate(self._view.names(kind), start=1):
+                self._look_at_named(kind, namespace, name)  # as it is now: it may have changed since the last pause
+                if count % BURST == 0:
+                    await asyncio.sleep(0)
 
     def _review(self) -> None:
         now = self._now()
@@ -305,7 +311,7 @@ class Watcher:
             if body is not None:
                 self._look_at(source.kind, body, now)
         for kind in _REVIEWED:
-            for body in list(self._view.of_kind(kind)):
+            for body in self._view.of_kind(kind):
                 self._look_at(kind, body, now)
         self._measure()
 
@@ -337,8 +343,9 @@ class Watcher:
         if options.scope.listed is None:
             return tuple((kind, "") for kind in kinds)
         namespaced = [(kind, name) for kind in kinds if is_namespaced(kind) for name in options.scope.listed]
-        around = [(kind, "") for kind in kinds if not is_namespaced(kind)]
-        return (*namespaced, *[pair for pair in around if await self._may_watch(pair[0])])
+        around = [kind for kind in kinds if not is_namespaced(kind)]
+        needed = {"Namespace"} if options.scope.needs_namespace_labels else set()  # a gap that has to be told
+        return (*namespaced, *[(kind, "") for kind in around if kind in needed or await self._may_watch(kind)])
 
     async def _may_watch(self, kind: str) -> bool:
         """With a list of namespaces, Roles in these are enough: nodes and the like are watched where it is allowed."""
@@ -358,8 +365,12 @@ class Watcher:
             return allowed
 
     def _all_listed(self) -> bool:
+        """What may not be watched is not waited for: its alerts are held, as those of any watch that is not live."""
         return all(
-            status.synced_once or (status.kind in OPTIONAL_KINDS and status.failures > 0) for status in self.statuses()
+            status.synced_once
+            or status.state is WatchState.FORBIDDEN
+            or (status.kind in OPTIONAL_KINDS and status.failures > 0)
+            for status in self.statuses()
         )
 
     def _complete(self, source: ObjectRef) -> bool:
@@ -378,12 +389,14 @@ class Watcher:
         return status.synced_once and status.state is WatchState.LIVE
 
     def _is_live(self, source: ObjectRef) -> bool:
+        if self._options.scope.needs_namespace_labels and source.namespace and not self._speaks("Namespace", ""):
+            return False
         reflector = self._reflectors.get((source.kind, source.namespace), self._reflectors.get((source.kind, "")))
         return reflector is None or self._is_current(reflector.status)  # what nobody watches any more has to end too
 
     def _gaps(self) -> Iterator[WatchStatus]:
         for status in self.statuses():
-            if status.state in (WatchState.FORBIDDEN, WatchState.RETRYING) and status.kind not in OPTIONAL_KINDS:
+            if not self._is_current(status) and status.kind not in OPTIONAL_KINDS:
                 yield status
 
     # --- what is measured ---

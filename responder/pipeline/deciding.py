@@ -9,7 +9,7 @@ from itertools import takewhile
 
 from responder.analyzer.collect import collect, resolve_root
 from responder.domain.action import Action
-from responder.domain.alert import is_proactive
+from responder.domain.alert import AlertSource, is_proactive
 from responder.domain.errors import (
     AnalyzerUnavailable,
     ClusterUnavailable,
@@ -56,6 +56,8 @@ _BUSY_SECONDS = 15.0
 _UNSETTLED_SECONDS = 10.0
 """Pause before the next look at an object that is well at this moment."""
 
+_SEEN = "; the watch saw: "
+
 _TAKEN_BACK = frozenset({Outcome.REVERTED_BY_OTHERS, Outcome.ROLLED_BACK, Outcome.ROLLBACK_FAILED})
 
 _QUIET_OUTCOMES = {
@@ -99,9 +101,17 @@ async def investigate_step(ctx: Context, incident: Incident) -> float | None:
         snapshot=snapshot,
         investigation=investigation,
         decision=decision,
-        summary=await told_with_members(ctx, incident, investigation.summary),
+        summary=await told_with_members(ctx, incident, _told(incident, investigation)),
     )
     return await _decide(ctx, incident, case)
+
+
+def _told(incident: Incident, investigation: Investigation) -> str:
+    """What the watch saw says more than that nothing explains it."""
+    seen = incident.labels.get(SOURCE_LABEL) == AlertSource.KUBERNETES and not investigation.findings
+    if not seen or investigation.conclusion is not Conclusion.UNEXPLAINED or incident.cause:
+        return investigation.summary
+    return f"{investigation.summary}{_SEEN}{incident.summary.rpartition(_SEEN)[2]}"
 
 
 def _lowered(incident: Incident, rule: Rule) -> tuple[str, ...]:

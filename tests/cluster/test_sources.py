@@ -80,18 +80,14 @@ Told = Mapping[str, tuple[IncidentDetail, ...]]
 """Incidents by the case that they belong to."""
 
 
-def cases(wanted: Callable[[Provocation], bool] = lambda _: True, *, counted: bool = False) -> Any:
-    """Parametrises over the provocations and, because the fixtures go by it, over the grounds.
-
-    `counted`: the test counts incidents, so what is known to be told apart is expected to fail it.
-    """
+def cases(wanted: Callable[[Provocation], bool] = lambda _: True) -> Any:
+    """Parametrises over the provocations and, because the fixtures go by it, over the grounds."""
     found = []
     for ground in ("sandbox", "control plane"):
         marks = [pytest.mark.cluster] if ground == "control plane" else []
         for case in ALL:
             if wanted(case) and case.only_on in ("", ground):
-                expected = [pytest.mark.xfail(reason=case.apart, strict=True)] if counted and case.apart else []
-                found.append(pytest.param(ground, case, id=f"{case.name} [{ground}]", marks=[*marks, *expected]))
+                found.append(pytest.param(ground, case, id=f"{case.name} [{ground}]", marks=marks))
     return pytest.mark.parametrize(("stage", "case"), found, indirect=["stage"], scope="module")
 
 
@@ -339,7 +335,7 @@ async def test_what_goes_wrong_shows_as_a_condition(stage: Stage, case: Provocat
     assert (case.alert, kind) in shown, stage.shown[case.name]
 
 
-@cases(counted=True)
+@cases()
 async def test_each_class_of_failure_is_one_incident_on_its_root(stage: Stage, told: Told, case: Provocation) -> None:
     came_off(stage, case)
     found = told.get(case.name, ())
@@ -354,7 +350,6 @@ async def test_where_nothing_is_wrong_there_is_no_incident(stage: Stage, told: T
 
 
 @grounds()
-@pytest.mark.xfail(reason="every pod that waits counts for every cordoned node, wherever it could run", strict=True)
 async def test_a_cordoned_node_that_no_pod_waits_for_is_no_incident(stage: Stage, told: Told) -> None:
     assert not told.get(SPARE), story(told.get(SPARE, ()))
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from responder.analyzer.heuristics.case import Case, Claim, Stage
 from responder.analyzer.heuristics.evidence import exhibit, of_event
-from responder.conditions import NAMES, conditions_of
+from responder.conditions import STATUS_NAMES, conditions_of
 from responder.conditions.model import Condition, Surroundings
 from responder.domain.investigation import EvidenceKind
 from responder.domain.snapshot import Snapshot
@@ -59,7 +59,7 @@ def stated(snapshot: Snapshot) -> tuple[Condition, ...]:
 
 
 def is_settled_by_status(snapshot: Snapshot, alert_labels: Mapping[str, str]) -> bool:
-    """Whether an alert of this name is about the status alone, so that a clean status ends it; one that a metrics
-    source computed may be about more."""
+    """Whether an alert of this name is about the status alone, so that a clean status ends it; one that an event or a
+    metrics source told of may be about more."""
     known = snapshot.root.kind != "Service" or snapshot.endpoints is not None
-    return known and snapshot.root.kind in JUDGED_KINDS and alert_labels.get("alertname", "") in NAMES
+    return known and snapshot.root.kind in JUDGED_KINDS and alert_labels.get("alertname", "") in STATUS_NAMES

@@ -3,8 +3,9 @@
 from rig.provocations.compound import COMPOUND
 from rig.provocations.model import Place, Provocation
 from rig.provocations.nodes import NODES
-from rig.provocations.objects import OTHERS, REFUSED
+from rig.provocations.objects import OTHERS
 from rig.provocations.pods import PODS
+from rig.provocations.refusals import REFUSED
 
 ALL: tuple[Provocation, ...] = (*PODS, *REFUSED, *OTHERS, *NODES, *COMPOUND)
 

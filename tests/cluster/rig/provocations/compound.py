@@ -73,7 +73,6 @@ COMPOUND = (
         root="Deployment/web",
         alert="CrashLoopBackOff",
         shown_by="Pod",
-        apart="a Service and a budget do not know whose pods they select",
         repair=mends("web", container_patch(image="registry.example/shop/web:1.4")),
     ),
     Provocation(
@@ -90,14 +89,12 @@ COMPOUND = (
         root="StatefulSet/web",
         alert="Unschedulable",
         shown_by="Pod",
-        apart="the claim has an incident of its own, though the pod that waits for it names it as the cause",
     ),
     Provocation(
         name="Deployment that fills its quota",
         provoke=_fills_its_quota,
         root="Deployment/web",
         alert="ReplicaFailure",
-        apart="the quota has an incident of its own, though the refusal names it as the cause",
         repair=mends("few", {"spec": {"hard": {"pods": "5"}}}, kind="ResourceQuota"),
     ),
     Provocation(

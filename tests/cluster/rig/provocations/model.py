@@ -88,8 +88,6 @@ class Provocation:
     labels: Mapping[str, str] = field(default_factory=dict)
     """Of the namespace."""
     members: int = 0
-    apart: str = ""
-    """Why it is still told as more than one incident; empty where it is one, as it should be."""
     only_on: str = ""
     """The one ground that can do it; empty where both can."""
 

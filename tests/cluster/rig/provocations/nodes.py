@@ -75,7 +75,7 @@ NODES = (
         provoke=_is_cordoned,
         root="Node/{node}",
         alert="CordonedWithPendingPods",
-        apart="nothing ties the pod that waits to the node that would take it but for the cordon",
+        members=1,
         repair=_is_uncordoned,
     ),
 )
