@@ -59,16 +59,20 @@ class Judge:
         return Judgement(root=root, conditions=found, open=bool(found))
 
     def selects(self, kind: str, namespace: str) -> bool:
-        """Whether objects of this namespace are in scope, by what is known of its labels now."""
-        if not is_namespaced(kind):
+        """Whether objects of this namespace are in scope, by what is known of its labels now. What is in none is."""
+        if not namespace or not is_namespaced(kind):
             return True
         found = self._view.find("Namespace", "", namespace)
         return self._scope.selects(namespace, None if found is None else mapping(found, "metadata", "labels"))
 
     def may_select(self, kind: str, namespace: str) -> bool:
         """As `selects`, but yes while the labels that would decide it are not known."""
-        known = not is_namespaced(kind) or self._view.find("Namespace", "", namespace) is not None
+        known = not namespace or not is_namespaced(kind) or self._view.find("Namespace", "", namespace) is not None
         return self.selects(kind, namespace) if known else self._by_name.selects(namespace, None)
+
+    def takes(self, about: ObjectRef) -> bool:
+        """Whether an object of which something else than the watches tells is in scope, by what they know of it."""
+        return not self._left_out(about, about, self._view.find(about.kind, about.namespace, about.name) or {})
 
     def _answers(self, source: ObjectRef, body: Manifest, around: Surroundings, root: ObjectRef) -> ObjectRef:
         """Who has to be looked at: a Service without endpoints is the trouble of the one workload behind it, a claim
@@ -82,7 +86,11 @@ class Judge:
                 behind = self._suffering(source.key)
             case _:
                 return root
-        return next(iter(behind)) if len(behind) == 1 else root
+        if len(behind) != 1:
+            return root
+        (only,) = behind
+        labels = mapping(self._view.find(only.kind, only.namespace, only.name), "metadata", "labels")
+        return root if self._scope.excludes(only.kind, only.namespace, only.name, labels, only) else only
 
     def _of_event(self, source: ObjectRef, body: Manifest, now: datetime) -> Judgement:
         condition = condition_of_event(body, now)

@@ -281,8 +281,8 @@ class Watcher:
         while True:
             now = self._now()
             for about, found in (await self._checks.look(now)).items():
-                selected = self.selects(about.kind, about.namespace)
-                self._episodes.observe(about, about, found if selected else (), now=now, at=self._monotonic())
+                taken = self._judge.takes(about)
+                self._episodes.observe(about, about, found if taken else (), now=now, at=self._monotonic())
             await asyncio.sleep(PERIOD_SECONDS)
 
     async def _prune_for_ever(self, recorder: Recorder) -> None:

@@ -499,6 +499,28 @@ def test_only_conditions_that_fire_are_present(watched: Watched) -> None:
     assert watched.episodes.present(POD) == ()
 
 
+def test_what_is_told_again_fires_and_is_shown(watched: Watched) -> None:
+    watched.shows(POD, crash(), crash(name="Unschedulable", age=60)).shows(OTHER, crash(name="OOMKilled")).due()
+    watched.shows(OTHER)
+    assert [alert.name for alert in watched.episodes.firing()] == ["CrashLoopBackOff"]
+
+
+def test_a_restored_alert_is_told_again_only_once_something_shows_it(watched: Watched) -> None:
+    before = alert_of(crash(), WEB, starts_at=T0)
+    watched.episodes.restore([before], watched.at)
+    assert watched.episodes.firing() == ()
+    watched.shows(POD, crash())
+    assert watched.episodes.firing() == (before,)
+
+
+def test_who_suffers_from_a_cause_is_known_before_it_counts_and_until_it_has_gone(watched: Watched) -> None:
+    watched.shows(POD, crash(age=60, causes=("ConfigMap/shop/app", "Node/n1")))
+    assert watched.episodes.suffering("ConfigMap/shop/app") == {WEB.without_uid()}
+    assert watched.episodes.suffering("ConfigMap/shop/other") == frozenset()
+    watched.shows(POD)
+    assert watched.episodes.suffering("ConfigMap/shop/app") == frozenset()
+
+
 def test_an_alert_in_its_soak_is_present_with_what_was_seen_last(watched: Watched) -> None:
     watched.shows(POD, crash(causes=("Node/a",))).due()
     watched.shows(POD)

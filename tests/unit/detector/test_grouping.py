@@ -362,6 +362,22 @@ def test_kind_and_name_of_another_sender_name_nothing() -> None:
     assert target(kind="Deployment", namespace="shop", name="web") == ""
 
 
+@pytest.mark.inv(5)
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        (KnownEpisode(open=True, alert=ENDED), Fold.JOINS),
+        (KnownEpisode(open=False, alert=ENDED), Fold.OPENS),
+        (KnownEpisode(open=False, resolved_at=T0 + minutes(10), alert=FIRING), Fold.OPENS),
+        (KnownEpisode(open=True, alert=FIRING), Fold.DUPLICATE),
+    ],
+    ids=["others still fire", "after its end", "closed while it fired", "told again"],
+)
+def test_what_the_watch_says_is_never_late(known: KnownEpisode, expected: Fold) -> None:
+    told = replace(alert(), source=AlertSource.KUBERNETES)
+    assert fold(told, known, now=T0 + minutes(11), grace_seconds=GRACE) is expected
+
+
 def test_the_watch_and_alertmanager_mean_one_episode() -> None:
     told = alert(namespace="shop", deployment="web")
     seen = seen_by_the_watch(kind="Deployment", namespace="shop", name="web")

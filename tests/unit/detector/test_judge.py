@@ -229,6 +229,35 @@ def test_a_service_without_endpoints_is_the_trouble_of_the_one_workload_behind_i
     assert (names(found), found.root.without_uid()) == (["ServiceWithoutEndpoints"], expected)
 
 
+@pytest.mark.parametrize("scope", [{"exclude_names": ("web",)}, {"exclude_selector": "tier=test"}])
+def test_what_is_left_out_answers_for_nothing(filled: Any, scope: Any) -> None:
+    deploy(filled, workload={"tier": "test"})
+    filled.endpoint_slice("front-1", "front", False)
+    service = filled.put("Service", "front", {"spec": {"selector": LABELS}})
+    assert judged(filled, service, kind="Service", **scope).root.without_uid() == named("Service", "front")
+
+
+@pytest.mark.parametrize(
+    ("scope", "taken"),
+    [
+        ({}, True),
+        ({"namespaces": ("shop",)}, True),
+        ({"namespaces": ("crm",)}, False),
+        ({"exclude_names": ("data",)}, False),
+        ({"exclude_kinds": ("PersistentVolumeClaim",)}, False),
+        ({"exclude_selector": "tier=test"}, False),
+    ],
+)
+def test_what_metrics_tell_of_an_object_is_in_scope_as_the_object_is(filled: Any, scope: Any, taken: bool) -> None:
+    filled.put("PersistentVolumeClaim", "data", labels={"tier": "test"})
+    assert judge_of(filled, **scope).takes(named("PersistentVolumeClaim", "data")) is taken
+
+
+@pytest.mark.parametrize("scope", [{"namespaces": ("shop",)}, {"namespace_selector": "team=shop"}])
+def test_the_api_server_is_in_no_namespace_and_in_every_scope(filled: Any, scope: Any) -> None:
+    assert judge_of(filled, **scope).takes(ObjectRef(kind="APIServer", name="10.0.0.1"))
+
+
 # -- events -----------------------------------------------------------------------------------------------------------
 
 
