@@ -24,7 +24,7 @@ def serve(config: Path | None) -> None:
     """Run the responder until SIGTERM or SIGINT."""
     settings = load_settings(config, os.environ)
     configure_logging(level=settings.log.level, as_json=settings.log.format == "json")
-    # Decoding a large list makes many objects that live for a moment: at the default, collection takes two thirds of it.
+    # Decoding a large list makes objects that live for a moment: at the default, collection takes two thirds of it.
     gc.set_threshold(20_000, 20, 20)
     from responder.app import Responder
 

@@ -27,7 +27,7 @@ def watches(client: Client, output: str) -> None:
     else:
         for line in _table(page.watches):
             click.echo(line)
-    sys.exit(0 if all(watch.state == _LIVE for watch in page.watches) else 1)
+    sys.exit(0 if all(watch.state == _LIVE or watch.optional for watch in page.watches) else 1)
 
 
 def _table(found: tuple[WatchView, ...]) -> list[str]:

@@ -33,6 +33,10 @@ class Blindness:
             self._told[alert.labels.get("resource", ""), alert.labels.get("namespace", "")] = alert
         return True
 
+    def firing(self) -> tuple[Alert, ...]:
+        """What has been told and is not over, to be told again."""
+        return tuple(self._told.values())
+
     def alerts(self, gaps: Iterable[WatchStatus], *, now: datetime, at: float) -> tuple[Alert, ...]:
         """What is to be told now. `at` is monotonic."""
         open_now = {(status.kind, status.namespace): status for status in gaps}

@@ -24,6 +24,8 @@ from responder.telemetry import get_logger
 log = get_logger("checks")
 
 PERIOD_SECONDS = 60.0
+_VOLUMES = "PersistentVolumeClaim"
+_CERTIFICATE = "APIServer"
 
 
 class OutsideChecks:
@@ -34,6 +36,11 @@ class OutsideChecks:
         self._datasource = datasource
         self._enabled = enabled
         self._volumes: set[ObjectRef] = set()
+        self._silent: set[str] = set()
+
+    def answers(self, kind: str) -> bool:
+        """Whether what is asked about objects of a kind was answered the last time; yes where nothing is asked."""
+        return kind not in self._silent
 
     async def look(self, now: datetime) -> Mapping[ObjectRef, tuple[Condition, ...]]:
         """What is to be said now, by object; empty for one of which something was said before and nothing is now."""
@@ -49,7 +56,9 @@ class OutsideChecks:
             samples = await source.instant(VOLUMES_QUERY)
         except ResponderError as exc:
             log.warning("volumes are not checked", problem=str(exc))
+            self._silent.add(_VOLUMES)
             return {}
+        self._silent.discard(_VOLUMES)
         volumes = [volume_sample(sample.labels, sample.value, sample.at) for sample in samples]
         found = {one.about: (one,) for one in volume_conditions([v for v in volumes if v is not None], now)}
         over = self._volumes - found.keys()
@@ -61,7 +70,9 @@ class OutsideChecks:
             shown = await self._cluster.certificate_ends()
         except ResponderError as exc:
             log.warning("the API server's certificate is not checked", problem=str(exc))
+            self._silent.add(_CERTIFICATE)
             return {}
+        self._silent.discard(_CERTIFICATE)
         if shown is None:
             return {}
         host, ends = shown

@@ -11,19 +11,20 @@ difference. What may not be watched is said so, by an alert of its own, and noth
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from responder.cluster.protocol import Cluster
 from responder.cluster.trim import trim
-from responder.cluster.watch import Delta, DeltaType, Reflector, WatchState, WatchStatus
+from responder.cluster.watch import Delta, DeltaType, Reflector
 from responder.conditions.events import EVENT_SECONDS, TRIGGERS, occurred_at
 from responder.detector.blindness import Blindness
 from responder.detector.checks import PERIOD_SECONDS, OutsideChecks
+from responder.detector.coverage import Coverage
 from responder.detector.episodes import REMEMBERED_SECONDS, Episodes
 from responder.detector.judge import Judge
-from responder.detector.kinds import OPTIONAL_KINDS, is_namespaced, watched_kinds
+from responder.detector.kinds import is_namespaced, watched_kinds
 from responder.detector.recorder import Recorder
 from responder.detector.scope import Scope
 from responder.detector.view import ClusterView
@@ -33,7 +34,6 @@ from responder.domain.errors import ResponderError, TemporaryError
 from responder.domain.manifest import Manifest, ref_of, text
 from responder.domain.refs import ObjectRef
 from responder.domain.views import WatchView
-from responder.redact import redact
 from responder.store import alerts
 from responder.store.store import Store
 from responder.telemetry import Metrics, get_logger
@@ -100,7 +100,7 @@ class Watcher:
         self._view = ClusterView(exclude_init_containers=options.exclude_init_containers)
         self._judge = Judge(self._view, scope=options.scope, checks=options.checks, suffering=episodes.suffering)
         self._blindness = Blindness()
-        self._reflectors: dict[tuple[str, str], Reflector] = {}
+        self._coverage = Coverage(needs_namespace_labels=options.scope.needs_namespace_labels)
         self._judging = False
         """The first lists are in: before, owners are not known, and half a picture looks like trouble."""
         self._settled = False
@@ -112,7 +112,8 @@ class Watcher:
     async def run(self) -> None:
         """Watch until cancelled."""
         await self._restore()
-        for kind, namespace in await self._wanted():
+        wanted = await self._wanted()
+        for kind, namespace in wanted:
             reflector = Reflector(
                 self._cluster,
                 kind,
@@ -122,9 +123,9 @@ class Watcher:
                 monotonic=self._monotonic,
                 resync_seconds=self._options.resync_seconds,
             )
-            self._reflectors[kind, namespace] = reflector
+            self._coverage.add(kind, namespace, reflector)
             self._view.add(kind, namespace, reflector.cache)
-        log.info("watching", watches=len(self._reflectors))
+        log.info("watching", watches=len(wanted))
         try:
             await self._run_all()
         finally:
@@ -133,7 +134,7 @@ class Watcher:
 
     async def _run_all(self) -> None:
         async with asyncio.TaskGroup() as group:
-            for (kind, namespace), reflector in self._reflectors.items():
+            for kind, namespace, reflector in self._coverage.reflectors():
                 group.create_task(reflector.run(), name=f"watch-{kind}-{namespace or 'all'}")
             group.create_task(self._tick_for_ever(), name="watch-ticks")
             group.create_task(self._check_for_ever(), name="watch-checks")
@@ -141,24 +142,9 @@ class Watcher:
                 group.create_task(self._recorder.run(), name="recorder")
                 group.create_task(self._prune_for_ever(self._recorder), name="recorder-pruning")
 
-    def statuses(self) -> tuple[WatchStatus, ...]:
-        return tuple(reflector.status for reflector in self._reflectors.values())
-
     def views(self) -> tuple[WatchView, ...]:
         """The watches as the API shows them."""
-        at = self._monotonic()
-        return tuple(
-            WatchView(
-                kind=status.kind,
-                namespace=status.namespace,
-                state=status.state.value,
-                problem=redact(status.problem),
-                objects=status.objects,
-                relists=status.relists,
-                last_event_seconds=None if status.last_event is None else at - status.last_event,
-            )
-            for status in self.statuses()
-        )
+        return self._coverage.views(self._monotonic())
 
     def causes_of(self, root: ObjectRef) -> tuple[str, ...]:
         """Keys of what the root suffers from together with others, as far as its present conditions tell."""
@@ -227,7 +213,7 @@ class Watcher:
         if self._selected.get(name) is selected:
             return
         self._selected[name] = selected
-        for kind, namespace in self._reflectors:
+        for kind, namespace, _ in self._coverage.reflectors():
             if is_namespaced(kind) and namespace in ("", name):
                 for body in self._view.of_kind(kind, name):
                     self._look_at(kind, body, now)
@@ -235,7 +221,7 @@ class Watcher:
     def _look_at(self, kind: str, body: Manifest, now: datetime) -> None:
         source = ref_of(body, kind=kind)
         try:
-            judgement = self._judge(source, body, now=now, complete=self._complete(source))
+            judgement = self._judge(source, body, now=now, complete=self._coverage.complete(source))
         except Exception:  # one object of an unheard-of shape must not blind the watch to all others
             log.exception("an object could not be judged", object=source.key)
             self._metrics.watch_errors.inc()
@@ -261,9 +247,9 @@ class Watcher:
         while True:
             await asyncio.sleep(TICK_SECONDS)
             at = self._monotonic()
-            if not self._judging and (self._all_listed() or at - started > FIRST_LIST_SECONDS):
+            if not self._judging and (self._coverage.all_listed() or at - started > FIRST_LIST_SECONDS):
                 await self._begin_judging()
-            if self._judging and not self._settled and self._all_listed():
+            if self._judging and not self._settled and self._coverage.all_listed():
                 self._settled = True
                 self._episodes.settled(at)
             if at - last_review >= REVIEW_SECONDS:
@@ -271,7 +257,7 @@ class Watcher:
                 self._review()
             if at - last_repeat >= REPEAT_SECONDS:
                 last_repeat = at
-                self._unsent += self._episodes.firing()
+                self._unsent += (*self._episodes.firing(), *self._blindness.firing())
             try:
                 await self._tell(at)
             except TemporaryError as exc:
@@ -298,7 +284,7 @@ class Watcher:
         self._judging = True
         for _, name in self._view.names("Namespace"):
             self._selected[name] = self.selects("Pod", name)
-        for kind in dict.fromkeys(kind for kind, _ in self._reflectors):
+        for kind in dict.fromkeys(kind for kind, _, _ in self._coverage.reflectors()):
             for count, (namespace, name) in enumerate(self._view.names(kind), start=1):
                 self._look_at_named(kind, namespace, name)  # as it is now: it may have changed since the last pause
                 if count % BURST == 0:
@@ -313,13 +299,13 @@ class Watcher:
         for kind in _REVIEWED:
             for body in self._view.of_kind(kind):
                 self._look_at(kind, body, now)
-        self._measure()
+        self._coverage.measure(self._metrics, self._monotonic())
 
     async def _tell(self, at: float) -> None:
         """Commit what is due. What could not be committed is kept for the next tick."""
         now = self._now()
         self._unsent += self._episodes.due(now, at, self._is_live)
-        self._unsent += self._blindness.alerts(self._gaps(), now=now, at=at)
+        self._unsent += self._blindness.alerts(self._coverage.gaps(), now=now, at=at)
         while self._unsent:
             batch = tuple(self._unsent[:_BATCH])
             result = await self._store.ingest(Delivery(alerts=batch, receiver="kubernetes"), now)
@@ -364,56 +350,9 @@ class Watcher:
                 log.info("not watched: no cluster-wide right to", kind=kind)
             return allowed
 
-    def _all_listed(self) -> bool:
-        """What may not be watched is not waited for: its alerts are held, as those of any watch that is not live."""
-        return all(
-            status.synced_once
-            or status.state is WatchState.FORBIDDEN
-            or (status.kind in OPTIONAL_KINDS and status.failures > 0)
-            for status in self.statuses()
-        )
-
-    def _complete(self, source: ObjectRef) -> bool:
-        """Whether the watches that could contradict a judgement about `source` are complete and up to date."""
-        return all(self._speaks(kind, source.namespace) for kind in _JUDGED_WITH.get(source.kind, ()))
-
-    def _speaks(self, kind: str, namespace: str) -> bool:
-        reflectors = [
-            reflector
-            for (watched, where), reflector in self._reflectors.items()
-            if watched == kind and (where in ("", namespace) or not namespace)
-        ]
-        return bool(reflectors) and all(self._is_current(reflector.status) for reflector in reflectors)
-
-    def _is_current(self, status: WatchStatus) -> bool:
-        return status.synced_once and status.state is WatchState.LIVE
-
     def _is_live(self, source: ObjectRef) -> bool:
-        if self._options.scope.needs_namespace_labels and source.namespace and not self._speaks("Namespace", ""):
-            return False
-        reflector = self._reflectors.get((source.kind, source.namespace), self._reflectors.get((source.kind, "")))
-        return reflector is None or self._is_current(reflector.status)  # what nobody watches any more has to end too
-
-    def _gaps(self) -> Iterator[WatchStatus]:
-        for status in self.statuses():
-            if not self._is_current(status) and status.kind not in OPTIONAL_KINDS:
-                yield status
-
-    # --- what is measured ---
-
-    def _measure(self) -> None:
-        at = self._monotonic()
-        by_kind: dict[str, list[WatchStatus]] = {}
-        for status in self.statuses():
-            by_kind.setdefault(status.kind, []).append(status)
-        for kind, statuses in by_kind.items():
-            labels = {"kind": kind}
-            self._metrics.watch_live.labels(**labels).set(sum(self._is_current(status) for status in statuses))
-            self._metrics.watches.labels(**labels).set(len(statuses))
-            self._metrics.watch_objects.labels(**labels).set(sum(status.objects for status in statuses))
-            self._metrics.watch_relists.labels(**labels).set(sum(status.relists for status in statuses))
-            ages = [at - status.last_event for status in statuses if status.last_event is not None]
-            self._metrics.watch_last_event_age.labels(**labels).set(min(ages) if ages else float("nan"))
+        asked = source.uid or self._checks.answers(source.kind)  # what the checks tell of has no uid
+        return bool(asked) and self._coverage.is_live(source)
 
     def _measure_lag(self, delta: Delta, now: datetime) -> None:
         if delta.kind != "Event" or delta.initial or delta.relisted or delta.raw is None:
@@ -425,13 +364,6 @@ class Watcher:
 
 _REVIEWED = ("Node", "Certificate")
 """Kinds that are judged by the time of day, or by what no event tells of them."""
-
-_JUDGED_WITH: Mapping[str, tuple[str, ...]] = {
-    "Service": ("EndpointSlice",),
-    "Node": ("Pod",),
-    "Deployment": ("PodDisruptionBudget",),
-    "StatefulSet": ("PodDisruptionBudget",),
-}
 
 
 async def _last_words(recorder: Recorder) -> None:

@@ -174,6 +174,8 @@ class WatchView:
     """Empty: all of them, or a kind without namespaces."""
     state: str
     """starting, live, retrying or forbidden."""
+    optional: bool = False
+    """The cluster may not know the kind at all: not live is no gap."""
     problem: str = ""
     objects: int = 0
     relists: int = 0

@@ -84,7 +84,8 @@ async def investigate_step(ctx: Context, incident: Incident) -> float | None:
         why=(*match.why, *_lowered(incident, rule)),
     )
     if incident.root is None:
-        summary = f"{incident.key}: the alert names no object to look at"
+        by_itself = incident.labels.get(SOURCE_LABEL) == AlertSource.KUBERNETES
+        summary = incident.summary if by_itself else f"{incident.key}: the alert names no object to look at"
         return await escalate(ctx, incident, Outcome.REPORTED, summary, event="reported", also=(decision,))
     if is_proactive(incident.labels):
         # Nothing is wrong with the object yet, so an investigation would only find it well.

@@ -110,3 +110,7 @@ def test_json_is_the_page_as_the_api_gives_it(api: Api) -> None:
 
 def test_a_problem_cannot_move_the_cursor(api: Api) -> None:
     assert "\x1b" not in api.run(view("Pod", "shop", "retrying", problem="\x1b[2Jgone")).output
+
+
+def test_a_kind_that_the_cluster_need_not_know_is_no_gap(api: Api) -> None:
+    assert api.run(view("Pod"), view("Certificate", state="retrying", optional=True)).exit_code == 0

@@ -163,3 +163,11 @@ def test_other_alerts_are_not_taken_over() -> None:
         fingerprint="f", source=AlertSource.KUBERNETES, status=AlertStatus.FIRING, labels=labels, starts_at=T0
     )
     assert not Blindness().adopt(other)
+
+
+def test_what_has_been_told_is_there_to_be_told_again() -> None:
+    watched, told = blind(gap())
+    assert watched.blindness.firing() == told
+    watched.after(1)
+    watched.after(SOAK_SECONDS)
+    assert watched.blindness.firing() == ()

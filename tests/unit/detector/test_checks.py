@@ -111,3 +111,19 @@ async def test_a_server_that_does_not_answer_ends_nothing() -> None:
     server.error = ClusterUnavailable("no answer")
     metrics = Metrics(data=0.97)
     assert await look(checks(metrics, server)) == {DATA: ["VolumeNearlyFull"]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"), [(DATA.kind, DatasourceUnavailable("down")), (SERVER.kind, ClusterUnavailable("down"))]
+)
+async def test_who_did_not_answer_last_time_ends_nothing(kind: str, error: Exception) -> None:
+    metrics, server = Metrics(data=0.97), ApiServer(1)
+    asked = checks(metrics, server)
+    assert asked.answers(kind)
+    metrics.error = server.error = error
+    await look(asked)
+    assert not asked.answers(kind)
+    assert asked.answers("Pod")
+    metrics.error = server.error = None
+    await look(asked)
+    assert asked.answers(kind)
