@@ -9,28 +9,25 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Self
 
-from responder import __version__
+from responder import __version__, adapters
 from responder.analyzer.heuristics import HeuristicAnalyzer
 from responder.analyzer.protocol import Analyzer
-from responder.api.auth import Credentials, Role, TokenFile
 from responder.api.listener import Listener, ListenerLimits
 from responder.api.routes import build_app
 from responder.api.services import Services
-from responder.cluster.client import Client, Limits
 from responder.cluster.kubernetes import KubernetesCluster
 from responder.cluster.protocol import Cluster
-from responder.datasource.prometheus import Prometheus
 from responder.detector.checks import OutsideChecks
 from responder.detector.episodes import Episodes
 from responder.detector.recorder import Recorder, RecordLimits
 from responder.detector.scope import Scope
 from responder.detector.watcher import Watcher, WatcherOptions
 from responder.domain import ids
-from responder.domain.errors import ConfigError
 from responder.domain.incident import Incident, Outcome, State
 from responder.domain.rule import Mode
 from responder.domain.views import WatchPage
@@ -77,7 +74,7 @@ class Responder:
         self._stopping = False
         self._recorded_rules = ""
         self._queue = WorkQueue()
-        self._prometheus = _prometheus(settings)
+        self._prometheus = adapters.prometheus(settings)
         self._watcher = self._build_watcher() if settings.watch.enabled else None
         self.pipeline = Pipeline(self._context(brakes, analyzers))
         self._listener = Listener(
@@ -104,29 +101,24 @@ class Responder:
             OSError: the address cannot be bound.
         """
         rules = LiveRules(settings.rules.paths)
-        store = await asyncio.to_thread(
-            Store.open,
-            settings.store.path,
-            clock=utc_now,
-            memory_limit=settings.store.memory_limit,
-            max_waiting_bytes=settings.intake.max_pending_bytes,
-            grace_seconds=settings.intake.grace_seconds,
-        )
-        try:
+        async with AsyncExitStack() as undo:
+            store = await asyncio.to_thread(_store, settings)
+            undo.push_async_callback(asyncio.to_thread, store.close)
             brakes = await _brakes(store, settings)
+            if cluster is None:
+                cluster = KubernetesCluster(await adapters.api_server(settings))
+                undo.push_async_callback(cluster.close)
             responder = cls(
                 settings,
                 store=store,
-                cluster=cluster if cluster is not None else KubernetesCluster(await _client(settings)),
+                cluster=cluster,
                 rules=rules,
                 metrics=Metrics(),
                 brakes=brakes,
                 analyzers={"heuristic": HeuristicAnalyzer(now=utc_now, mint=mint), **(analyzers or {})},
             )
             await responder._open()
-        except BaseException:
-            await asyncio.to_thread(store.close)
-            raise
+            undo.pop_all()
         return responder
 
     @property
@@ -252,12 +244,12 @@ class Responder:
             store=self._store,
             pipeline=self.pipeline,
             metrics=self._metrics,
-            credentials=_credentials(self._settings),
+            credentials=adapters.credentials(self._settings),
             now=utc_now,
             not_ready=self._not_ready,
             dead=self._dead,
             watches=self._watches,
-            allowed_hosts=_service_names(self._settings),
+            allowed_hosts=adapters.service_names(self._settings),
             on_too_large=self._too_large,
             webhook_max_bytes=server.max_body_bytes,
             webhook_max_pending_bytes=self._settings.intake.max_pending_bytes,
@@ -315,58 +307,14 @@ class Responder:
         )
 
 
-def _prometheus(settings: Settings) -> Prometheus | None:
-    if settings.prometheus.url:
-        return Prometheus(settings.prometheus.url, token_file=settings.prometheus.token_file)
-    if "volume_nearly_full" in settings.watch.checks:
-        raise ConfigError(
-            path="settings", key="watch.checks", problem="volume_nearly_full asks Prometheus; set prometheus.url"
-        )
-    return None
-
-
-def _service_names(settings: Settings) -> frozenset[str]:
-    """The names under which operators may call, beside loopback and addresses: the Service's, and those configured."""
-    namespace = settings.cluster.own_namespace or "clopus"
-    service = {"clopus", *(f"clopus.{namespace}{rest}" for rest in ("", ".svc", ".svc.cluster.local"))}
-    return frozenset(service | set(settings.server.allowed_hosts))
-
-
-def _credentials(settings: Settings) -> Credentials:
-    auth = settings.auth
-    wanted = (
-        (auth.webhook_token_file, Role.WEBHOOK),
-        (auth.webhook_basic_file, Role.WEBHOOK),
-        (auth.viewer_tokens_file, Role.VIEWER),
-        (auth.operator_tokens_file, Role.OPERATOR),
+def _store(settings: Settings) -> Store:
+    return Store.open(
+        settings.store.path,
+        clock=utc_now,
+        memory_limit=settings.store.memory_limit,
+        max_waiting_bytes=settings.intake.max_pending_bytes,
+        grace_seconds=settings.intake.grace_seconds,
     )
-    files = [TokenFile(path=path, role=role) for path, role in wanted if path is not None]
-    if not files:
-        raise ConfigError(
-            path="settings",
-            key="auth",
-            problem="no credential is set, so nobody could call; set auth.webhook_token_file and "
-            "auth.operator_tokens_file (lines `name:token`)",
-        )
-    return Credentials(files)
-
-
-async def _client(settings: Settings) -> Client:
-    """Direct address first, then a kubeconfig, then the pod's own service account."""
-    wanted = settings.cluster
-    limits = Limits(request=wanted.request_timeout_seconds)
-    if wanted.api_url:
-        token_file = wanted.token_file
-        if token_file is not None:
-            try:
-                await asyncio.to_thread(token_file.read_bytes)
-            except OSError as exc:
-                problem = f"{token_file} cannot be read: {exc.strerror}"
-                raise ConfigError(path="settings", key="cluster.token_file", problem=problem) from exc
-        return Client.from_token(url=wanted.api_url, token_file=token_file, ca_file=wanted.ca_file, limits=limits)
-    if wanted.kubeconfig is not None or wanted.context:
-        return await Client.from_kubeconfig(wanted.kubeconfig, context=wanted.context or None, limits=limits)
-    return Client.in_cluster(limits=limits)
 
 
 async def _brakes(store: Store, settings: Settings) -> Brakes:

@@ -27,10 +27,22 @@ SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/
 Plain: TypeAlias = "dict[str, Plain] | list[Plain] | str | int | float | bool | None"
 Place: TypeAlias = tuple[str, int, int]
 """File, line, column."""
+_NAMESPACE = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+_NAME_OR_GLOB = r"^([-a-z0-9.*?]|\[!?[-a-z0-9.]+\]){1,253}$"
+_SIZE = r"^[1-9][0-9]*(KB|MB|GB|KiB|MiB|GiB)$"
+_URL = r"^(https?://.+)?$"
+_WANTED = {
+    _NAMESPACE: "is no namespace's name: write small letters, digits and dashes",
+    _NAME_OR_GLOB: "is neither a name nor a glob: write small letters, digits, dashes, dots, and `*`, `?`, `[a-z]`",
+    _SIZE: "is no size: write a number and KB, MB, GB, KiB, MiB or GiB",
+    _URL: "is no URL: write http:// or https://, and the host",
+}
+"""What people are told of a value that a pattern does not admit."""
+
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-NameGlob = Annotated[str, StringConstraints(pattern=r"^[-a-z0-9.*?\[\]!]{1,253}$")]
+NameGlob = Annotated[str, StringConstraints(pattern=_NAME_OR_GLOB)]
 Check = Literal["certificate_expiry", "volume_nearly_full", "hpa_at_maximum", "single_replica", "image_latest"]
-Namespace = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+Namespace = Annotated[str, StringConstraints(pattern=_NAMESPACE)]
 
 
 class _Section(BaseModel):
@@ -73,9 +85,7 @@ class Store(_Section):
     """The DuckDB file."""
 
     path: Text = Field(default="./data/clopus.duckdb", description="Database file; `:memory:` keeps nothing")
-    memory_limit: str = Field(
-        default="256MB", pattern=r"^[1-9][0-9]*(KB|MB|GB|KiB|MiB|GiB)$", description="DuckDB's memory limit, with unit"
-    )
+    memory_limit: str = Field(default="256MB", pattern=_SIZE, description="DuckDB's memory limit, with unit")
 
 
 class Cluster(_Section):
@@ -83,9 +93,7 @@ class Cluster(_Section):
 
     kubeconfig: Path | None = Field(default=None, description="kubeconfig file, for use outside the cluster")
     context: str = Field(default="", description="Context of the kubeconfig; empty takes its current one")
-    api_url: str = Field(
-        default="", pattern=r"^(https?://.+)?$", description="API server URL, used with token_file and ca_file"
-    )
+    api_url: str = Field(default="", pattern=_URL, description="API server URL, used with token_file and ca_file")
     token_file: Path | None = Field(default=None, description="Bearer token for api_url")
     ca_file: Path | None = Field(default=None, description="CA certificates (PEM) for api_url")
     namespaces: tuple[Namespace, ...] = Field(
@@ -211,7 +219,7 @@ class Changes(_Section):
 class Prometheus(_Section):
     """Where metrics are asked for. Nothing depends on it but the check of volumes."""
 
-    url: str = Field(default="", pattern=r"^(https?://.+)?$", description="Base URL of Prometheus; empty: none")
+    url: str = Field(default="", pattern=_URL, description="Base URL of Prometheus; empty: none")
     token_file: Path | None = Field(default=None, description="Bearer token for it")
 
 
@@ -385,6 +393,8 @@ def _problem(error: ErrorDetails, where: tuple[str, ...]) -> str:
                 for word in str(error.get("ctx", {}).get("expected", "")).replace(" or ", ",").split(",")
             ]
             return unknown("value", str(error["input"]), words)
+        case "string_pattern_mismatch":
+            return f"{error['input']!r} {_WANTED[error.get('ctx', {})['pattern']]}"
         case "model_type" | "dict_type":
             return "must be a mapping"
         case _:

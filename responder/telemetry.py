@@ -99,7 +99,9 @@ class Metrics:
             registry=registry,
         )
         self.watch_errors = Counter(
-            "clopus_watch_errors", "Objects that could not be judged; a fault of Clopus.", registry=registry
+            "clopus_watch_errors",
+            "Objects that could not be judged, and parts of the watch that began anew; faults of Clopus.",
+            registry=registry,
         )
         self.changes_recorded = Counter(
             "clopus_changes_recorded", "Versions of objects recorded, by event.", ["event"], registry=registry

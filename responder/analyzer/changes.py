@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from responder.domain.action import ReferenceKind
-from responder.domain.manifest import Manifest, items, mapping, strings, text
+from responder.domain.manifest import Manifest, mapping, text
 from responder.domain.refs import ObjectRef
+from responder.domain.selector import picks
 from responder.domain.snapshot import Snapshot
 from responder.domain.versions import ObjectVersion, VersionEvent
 from responder.domain.workload import PodTemplate
@@ -149,27 +150,9 @@ def _picks(snapshot: Snapshot, kind: str, body: Manifest) -> bool:
         return True
     if kind == "Service":
         selector = mapping(spec, "selector")
-        return bool(selector) and _all_in(selector, labels)
+        return bool(selector) and picks({"matchLabels": selector}, labels)
     selector = mapping(spec, "podSelector" if kind == "NetworkPolicy" else "selector")
-    wanted = all(_meets(item, labels) for item in items(selector, "matchExpressions"))
-    return wanted and _all_in(mapping(selector, "matchLabels"), labels)
-
-
-def _all_in(selector: Mapping[str, object], labels: Mapping[str, str]) -> bool:
-    return all(labels.get(name) == value for name, value in selector.items())
-
-
-def _meets(expression: Manifest, labels: Mapping[str, str]) -> bool:
-    value = labels.get(text(expression, "key"))
-    match text(expression, "operator"):
-        case "In":
-            return value in strings(expression, "values")
-        case "NotIn":
-            return value not in strings(expression, "values")
-        case "Exists":
-            return value is not None
-        case _:
-            return value is None
+    return picks(selector, labels)
 
 
 def _decides(version: ObjectVersion, fault: Fault) -> bool:

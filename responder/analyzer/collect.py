@@ -16,6 +16,7 @@ from typing import TypeVar
 from responder.analyzer.history import revisions_of, with_service
 from responder.analyzer.roots import resolve_root
 from responder.cluster.protocol import Cluster
+from responder.conditions.services import endpoints_in
 from responder.domain.action import ReferenceKind
 from responder.domain.errors import ClusterUnavailable, ObjectGone, PermanentError
 from responder.domain.investigation import Unchecked
@@ -185,11 +186,7 @@ async def _endpoints(look: _Look, live: LiveObject) -> Endpoints | None:
     slices = await look.list("EndpointSlice", live.ref.namespace, label_selector=selector)
     if slices is None:
         return None
-    # A condition that is absent counts as ready: https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/
-    ready = [
-        dig(endpoint, "conditions", "ready") is not False for s in slices for endpoint in items(s.body, "endpoints")
-    ]
-    return Endpoints(ready=sum(ready), not_ready=len(ready) - sum(ready))
+    return endpoints_in(found.body for found in slices)
 
 
 async def _pods(look: _Look, live: LiveObject, controllers: set[str]) -> tuple[Pod, ...]:

@@ -14,6 +14,7 @@ from responder.cluster.protocol import Cluster
 from responder.domain.errors import Forbidden, ObjectGone, PermanentError
 from responder.domain.manifest import LiveObject, controller_of, items, mapping, number, text
 from responder.domain.refs import ObjectRef
+from responder.domain.selector import picks
 
 MAX_OWNERS = 5
 _OWNING_KINDS = frozenset({"ReplicaSet", "Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob"})
@@ -65,9 +66,7 @@ def _controller(live: LiveObject) -> ObjectRef | None:
 
 
 def _selects(owner: LiveObject, child: LiveObject) -> bool:
-    wanted = mapping(owner.body, "spec", "selector", "matchLabels")
-    labels = child.labels
-    return all(labels.get(name) == value for name, value in wanted.items())
+    return picks(mapping(owner.body, "spec", "selector"), child.labels)
 
 
 async def _root_by_name(cluster: Cluster, pod: ObjectRef) -> ObjectRef:

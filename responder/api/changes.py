@@ -85,7 +85,10 @@ def _object(text: str) -> ObjectRef | None:
     kind, *rest = text.split("/")
     cluster_scoped = kind in CLUSTER_SCOPED
     if kind not in RECORDED_KINDS or len(rest) != (1 if cluster_scoped else 2) or not is_object_name(rest[-1]):
-        raise RequestInvalid("object", "not Kind/namespace/name (Node/name) of a kind that is recorded")
+        raise RequestInvalid(
+            "object",
+            f"{text!r} is not Kind/namespace/name (Node/name) of a kind that is recorded: {', '.join(RECORDED_KINDS)}",
+        )
     if not cluster_scoped and not is_namespace_name(rest[0]):
         raise RequestInvalid("object", "no namespace can have this name")
     return ObjectRef(kind=kind, namespace="" if cluster_scoped else rest[0], name=rest[-1])
@@ -100,7 +103,9 @@ def _since(text: str, now: datetime) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as exc:
-        raise RequestInvalid("since", "neither an RFC 3339 time nor `2h` and the like") from exc
+        raise RequestInvalid(
+            "since", f"{text!r} is neither an RFC 3339 time nor a while such as `30m`, `2h`, `7d`"
+        ) from exc
     if moment.tzinfo is None:
         raise RequestInvalid("since", "a time without zone; add Z or an offset")
     try:

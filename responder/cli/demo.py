@@ -342,6 +342,8 @@ async def _wait(responder: Responder, folder: Path) -> None:
         f"  export CLOPUS_TOKEN_FILE={folder / 'token'}\n"
         f"  {command} console\n"
         f"  {command} incidents\n"
+        f"  {command} changes --since 1h\n"
+        f"  {command} watches\n"
         f"  {command} show ID\n"
         f'  curl -H "Authorization: Bearer $(cat $CLOPUS_TOKEN_FILE)" \\\n'
         f"      $CLOPUS_URL/api/v1/incidents\n\n"

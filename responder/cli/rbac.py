@@ -47,7 +47,7 @@ def rbac(
         raise click.UsageError("name the namespaces to watch over: --namespace NAME, or --all-namespaces")
     for name in (*namespaces, own_namespace):
         if not is_namespace_name(name):
-            raise click.BadParameter(f"{name!r} is no namespace name")
+            raise click.BadParameter(f"{name!r} is no namespace's name; for globs and selectors: --all-namespaces")
     named = {action for rule in load(rule_paths).rules for action in rule.actions} if rule_paths else set()
     kinds = [kind for kind in ACTION_KINDS if kind in named | set(actions)]
     documents = manifest(

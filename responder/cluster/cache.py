@@ -54,17 +54,16 @@ class ObjectCache:
     def entry(self, namespace: str, name: str) -> Cached | None:
         return self._namespaces.get(namespace, {}).get(name)
 
-    def entries(self) -> Iterator[tuple[tuple[str, str], Cached]]:
+    def entries(self, namespace: str | None = None) -> Iterator[tuple[tuple[str, str], Cached]]:
         """(namespace, name) and what is cached; as of now, however the cache changes meanwhile."""
-        for namespace, objects in tuple(self._namespaces.items()):
-            for name, cached in tuple(objects.items()):
-                yield (namespace, name), cached
+        for found in tuple(self._namespaces) if namespace is None else (namespace,):
+            for name, cached in tuple(self._namespaces.get(found, {}).items()):
+                yield (found, name), cached
 
     def items(self, namespace: str | None = None) -> Iterator[tuple[tuple[str, str], Manifest]]:
         """(namespace, name) and the trimmed object; of one namespace or of all."""
-        for (found, name), cached in self.entries():
-            if namespace is None or namespace == found:
-                yield (found, name), cached.manifest()
+        for place, cached in self.entries(namespace):
+            yield place, cached.manifest()
 
     def put(self, namespace: str, name: str, *, uid: str, version: int | None, body: Manifest) -> None:
         self._deleted.pop(uid, None)

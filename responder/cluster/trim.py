@@ -7,13 +7,17 @@ large cluster fits. The layout stays that of Kubernetes: who reads a trimmed obj
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import TypeAlias
 
 from responder.domain.manifest import Json, Manifest, flag, items, mapping
+from responder.redact import redact
 
 MESSAGE = 500  # characters kept of a message in a status
 LAST_MESSAGE = 200  # ... of how a container ended the time before
 EVENT_MESSAGE = 1000
+MAX_LABELS = 256
+"""The API server sets no limit: one object may bring a megabyte of them."""
 
 _EVERY_POD_TOLERATES = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 
@@ -53,6 +57,9 @@ def trim(kind: str, raw: Manifest) -> Manifest:
 
 def _metadata(metadata: Manifest) -> _Body:
     kept = _only(metadata, _METADATA)
+    labels = mapping(metadata, "labels")
+    if len(labels) > MAX_LABELS:
+        kept["labels"] = dict(islice(labels.items(), MAX_LABELS))
     owners = [_only(owner, _OWNER) for owner in items(metadata, "ownerReferences") if flag(owner, "controller")]
     if owners:
         kept["ownerReferences"] = owners
@@ -224,7 +231,8 @@ def _each(body: Manifest, lists: Iterable[str], keep: Callable[[Manifest], _Body
 def _cut(body: _Body, longest: int) -> _Body:
     message = body.get("message")
     if isinstance(message, str) and len(message) > longest:
-        body["message"] = message[:longest] + "…"
+        # Half a secret has no form any more by which it could be told.
+        body["message"] = redact(message[: 4 * longest])[:longest] + "…"
     return body
 
 

@@ -24,7 +24,7 @@ from typing import Protocol, assert_never
 from responder.cluster.cache import ObjectCache
 from responder.cluster.cursor import WATCH_SECONDS, Cursor, List, Wait, Watch, version_number
 from responder.cluster.protocol import Cluster, ListPage, WatchEvent, WatchEventType
-from responder.domain.errors import Forbidden, ResponderError, VersionExpired
+from responder.domain.errors import ClusterUnavailable, Forbidden, ResponderError, VersionExpired
 from responder.domain.manifest import Manifest, text
 from responder.telemetry import get_logger
 
@@ -177,6 +177,10 @@ class Reflector:
         except ResponderError as exc:
             self._cursor.failed(exc, self._now())
             self._trouble(WatchState.RETRYING, str(exc))
+        except Exception as exc:  # an object of an unheard-of shape: a watch that has ended would look like a quiet one
+            log.exception("watch failed", kind=self._kind, namespace=self._namespace)
+            self._cursor.failed(ClusterUnavailable(str(exc)), self._now())
+            self._trouble(WatchState.RETRYING, f"{type(exc).__name__}: {exc}")
 
     def _trouble(self, state: WatchState, problem: str) -> None:
         self._failures += 1

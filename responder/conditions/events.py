@@ -30,7 +30,10 @@ from responder.domain.refs import ObjectRef
 EVENT_SECONDS = 600.0
 """An event counts so long after its last occurrence: a kubelet that repeats itself is held to one in five minutes."""
 
-_CONTAINER = re.compile(r"spec\.(?:initContainers|containers|ephemeralContainers)\{([^{}]{1,253})\}\Z")
+# Anybody may write events: what cannot be a container's name becomes no label.
+_CONTAINER = re.compile(
+    r"spec\.(?:initContainers|containers|ephemeralContainers)\{([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)\}\Z"
+)
 
 
 class EventType(StrEnum):

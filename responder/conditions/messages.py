@@ -18,6 +18,7 @@ from datetime import datetime
 from responder.domain.manifest import Json, text
 from responder.domain.refs import is_object_name
 from responder.domain.timestamps import parse_time
+from responder.redact import redact
 
 MESSAGE_CHARACTERS = 300
 """As much of the server's words as a summary takes in."""
@@ -38,7 +39,8 @@ _KINDS = {"configmap": "ConfigMap", "secret": "Secret", "serviceaccount": "Servi
 def one_line(message: str, limit: int = MESSAGE_CHARACTERS) -> str:
     """The message without line breaks, cut to `limit` characters."""
     flat = " ".join(message[: limit * 4].split())
-    return flat if len(flat) <= limit else f"{flat[: limit - 1]}…"
+    # A secret that the cut would halve has lost the form by which it is known.
+    return flat if len(flat) <= limit else f"{redact(flat)[: limit - 1]}…"
 
 
 def moment(body: Json, *path: str | int) -> datetime | None:
@@ -65,8 +67,9 @@ def node_key(node: str) -> str:
 
 
 def causes_in(message: str, namespace: str) -> tuple[str, ...]:
-    """Keys of the objects that the message blames, most telling first. `namespace`: where names without one live."""
-    found = [f"{kind}/{where}/{name}" for kind, where, name in _KEY.findall(message)]
+    """Keys of the objects that the message blames, most telling first. `namespace`: of whatever it is about; nothing
+    there refers to the objects of another."""
+    found = [f"{kind}/{where}/{name}" for kind, where, name in _KEY.findall(message) if where == namespace]
     found += [f"{_KINDS[kind]}/{namespace}/{name}" for kind, name in _MISSING.findall(message)]
     found += [f"PersistentVolumeClaim/{namespace}/{name}" for name in _CLAIM.findall(message)]
     found += [f"StorageClass/{name}" for name in _CLASS.findall(message)]

@@ -16,7 +16,7 @@ from responder.conditions.messages import keys, moment
 from responder.conditions.model import Condition, Severity, Surroundings
 from responder.conditions.statusconditions import is_deleted, sentence, status_condition
 from responder.domain.manifest import Manifest, items, number, ref_of, text
-from responder.domain.refs import ObjectRef
+from responder.domain.refs import ObjectRef, is_namespace_name, is_object_name
 
 NAMES: Mapping[str, str] = {
     "CertificateExpiry": "A certificate ends soon, or has ended",
@@ -212,9 +212,10 @@ def _expiry(
 
 
 def volume_sample(labels: Mapping[str, str], value: float, at: datetime) -> VolumeSample | None:
-    """One sample of `VOLUMES_QUERY`; None where it names no claim."""
+    """One sample of `VOLUMES_QUERY`; None where it names no claim, or none that there could be."""
     namespace, claim = labels.get("namespace", ""), labels.get("persistentvolumeclaim", "")
-    return VolumeSample(namespace=namespace, claim=claim, used_ratio=value, at=at) if namespace and claim else None
+    named = is_namespace_name(namespace) and is_object_name(claim)
+    return VolumeSample(namespace=namespace, claim=claim, used_ratio=value, at=at) if named else None
 
 
 def volume_conditions(samples: Sequence[VolumeSample], now: datetime) -> tuple[Condition, ...]:

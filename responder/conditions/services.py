@@ -1,17 +1,17 @@
 """What a Service lacks: endpoints behind its selector, an address of its load balancer.
 
-The addresses are counted by the watcher over all EndpointSlices of the Service. Pods that are not ready tell
+Whoever asks collects the EndpointSlices of the Service. Pods that are not ready tell
 themselves why; that a Service selects no pod at all is told by nobody else.
 Fields: https://kubernetes.io/docs/reference/kubernetes-api/service-resources/service-v1/
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from responder.conditions.model import Condition, Surroundings
+from responder.conditions.model import Condition, Endpoints, Surroundings
 from responder.conditions.statusconditions import is_deleted
-from responder.domain.manifest import Manifest, items, mapping, ref_of, text
+from responder.domain.manifest import Manifest, dig, items, mapping, ref_of, text
 
 NAMES: Mapping[str, str] = {
     "LoadBalancerPending": "A Service of type LoadBalancer has been given no address",
@@ -26,6 +26,13 @@ def conditions(body: Manifest, around: Surroundings) -> tuple[Condition, ...]:
     if text(body, "kind") != "Service" or is_deleted(body):
         return ()
     return (*_without_endpoints(body, around), *_without_address(body))
+
+
+def endpoints_in(slices: Iterable[Manifest]) -> Endpoints:
+    """The addresses of all EndpointSlices of one Service, counted."""
+    # Absent means ready: https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/
+    ready = [dig(one, "conditions", "ready") is not False for found in slices for one in items(found, "endpoints")]
+    return Endpoints(ready=sum(ready), not_ready=len(ready) - sum(ready))
 
 
 def _without_endpoints(body: Manifest, around: Surroundings) -> Iterator[Condition]:

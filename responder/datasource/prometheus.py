@@ -21,6 +21,7 @@ from yarl import URL
 from responder.datasource.protocol import Sample
 from responder.domain.errors import ConfigError, DatasourceUnavailable
 from responder.domain.manifest import Json, dig, items, mapping, strings, text
+from responder.redact import redact
 
 LONGEST_WORDS = 600  # characters of the server's own words in an error
 _CHUNK = 65_536  # bytes
@@ -75,7 +76,8 @@ class Prometheus:
         headers = await asyncio.to_thread(self._credentials)
         try:
             async with self._session.post(self._query, data=form, headers=headers, allow_redirects=False) as response:
-                return self._answer(response.status, await self._body(response))
+                sent = response.request_info.headers.get("Authorization", "")
+                return self._answer(response.status, await self._body(response), sent.rpartition(" ")[2])
         except TimeoutError as exc:
             raise DatasourceUnavailable(f"{self._name} did not answer within {self._limits.request:g} s") from exc
         except (aiohttp.ClientError, OSError) as exc:
@@ -100,14 +102,15 @@ class Prometheus:
                 raise DatasourceUnavailable(f"{self._name} answered with more than {self._limits.answer} bytes")
         return bytes(body)
 
-    def _answer(self, status: int, body: bytes) -> Answer:
-        """Errors come with a status of their own and a body in the same form, unless a proxy stands in between."""
+    def _answer(self, status: int, body: bytes, credential: str) -> Answer:
+        """Errors come with a status of their own and a body in the same form, unless a proxy stands in between; and
+        some proxies quote the `credential` that they refuse."""
         try:
             decoded: Json = orjson.loads(body)
         except orjson.JSONDecodeError:
             decoded = None
         if status != 200 or text(decoded, "status") != "success":
-            raise DatasourceUnavailable(f"{self._name}: {status} {_words(decoded, body)}")
+            raise DatasourceUnavailable(f"{self._name}: {status} {_words(decoded, body, credential)}")
         match kind := text(decoded, "data", "resultType"):
             case "vector":
                 found = tuple(_samples(decoded))
@@ -126,6 +129,8 @@ def _base(url: str, *, with_token: bool) -> URL:
         base = URL(url)
     except ValueError as exc:
         raise ConfigError(path="settings", key="prometheus.url", problem=f"no usable URL: {exc}") from exc
+    if base.scheme not in ("http", "https"):
+        raise ConfigError(path="settings", key="prometheus.url", problem="neither http:// nor https://")
     # A request carries one credential.
     return base.with_user(None) if with_token else base
 
@@ -150,7 +155,8 @@ def _sample(labels: Mapping[str, str], pair: Json) -> Sample | None:
     return Sample(labels=labels, value=number, at=at) if math.isfinite(number) else None
 
 
-def _words(decoded: Json, body: bytes) -> str:
+def _words(decoded: Json, body: bytes, credential: str) -> str:
     said = ": ".join(part for part in (text(decoded, "errorType"), text(decoded, "error")) if part)
-    words = said or body[: 4 * LONGEST_WORDS].decode("utf-8", "replace").strip()
+    words = said[: 4 * LONGEST_WORDS] or body[: 4 * LONGEST_WORDS].decode("utf-8", "replace").strip()
+    words = redact(words.replace(credential, "[redacted]") if credential else words)
     return words if len(words) <= LONGEST_WORDS else words[:LONGEST_WORDS] + "…"

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from responder.cluster.watch import WatchState, WatchStatus
-from responder.detector.episodes import fingerprint_of
+from responder.detector.condition_alert import fingerprint_of
 from responder.domain.alert import Alert, AlertSource, AlertStatus
 from responder.redact import redact
 
@@ -82,5 +82,5 @@ def _ended(alert: Alert, now: datetime) -> Alert:
         labels=alert.labels,
         annotations=alert.annotations,
         starts_at=alert.starts_at,
-        ends_at=now,
+        ends_at=max(alert.starts_at, now),  # the clock may have been put back meanwhile
     )

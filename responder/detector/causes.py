@@ -3,13 +3,18 @@
 A cause is a key that says what workloads have in common: `image/shop/web:1.9`, `ConfigMap/shop/app`, `Node/worker-1`,
 and, where nothing better is known, the name of the alert that fires for many at once, `alertname/KubePodNotReady`.
 How an incident with members is opened and worked on is the pipeline's affair.
+
+Whoever fails on purpose in one namespace must not draw another's trouble into an incident that only humans act on. So
+a namespace shares what enough of its own workloads show; across namespaces only what as many namespaces show.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import TypeAlias
 
 from responder.domain.alert import Alert, AlertSource
 from responder.domain.refs import ObjectRef, is_object_name
@@ -27,7 +32,7 @@ _NAMED_LIMIT = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """From how many distinct root objects on they share an incident; 0: never."""
+    """From how many distinct root objects of one namespace, or namespaces, on they share an incident; 0: never."""
 
     shared_cause_workloads: int = 3
     storm_workloads: int = 5
@@ -49,18 +54,17 @@ class Standing:
 
     alone: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
     """Cause -> keys of the root objects that show it and have an incident of their own, opened within the window."""
-    shared: frozenset[str] = frozenset()
-    """Causes of open shared incidents that take in further members at once."""
+    shared: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
+    """Causes of open shared incidents that take in further members at once -> the namespaces of their members."""
 
 
 def assign(newcomers: Sequence[Newcomer], standing: Standing, limits: Limits) -> dict[str, str]:
     """Root key -> the cause whose shared incident it joins or opens. Who is absent gets an incident of its own."""
     chosen: dict[str, str] = {}
     if limits.shared_cause_workloads:
-        seen = _by_cause(newcomers, standing)
-        enough = {cause for cause, keys in seen.items() if len(keys) >= limits.shared_cause_workloads}
+        agreed = _agreed([(n.key, n.causes) for n in newcomers], standing, limits.shared_cause_workloads)
         for newcomer in newcomers:
-            cause = next((c for c in newcomer.causes if _is_shared(c, newcomer, enough | standing.shared)), "")
+            cause = next((c for c in newcomer.causes if _is_shared(c, newcomer, agreed)), "")
             if cause:
                 chosen[newcomer.key] = cause
     if limits.storm_workloads:
@@ -120,27 +124,41 @@ def headline(cause: str, count: int, first: Sequence[ObjectRef]) -> str:
     return f"{told}: {', '.join(named)}{more}"
 
 
-def _is_shared(cause: str, newcomer: Newcomer, shared: set[str] | frozenset[str]) -> bool:
+_Agreed: TypeAlias = Callable[[str, str], bool]
+"""Cause, root key: whether the root's namespace shares the cause."""
+
+
+def _is_shared(cause: str, newcomer: Newcomer, agreed: _Agreed) -> bool:
     """What a lost node took with it is the node's incident, however few; the node itself is no member of it."""
     if cause.startswith(_NODE):
         return newcomer.key != cause
-    return cause in shared
+    return agreed(cause, newcomer.key)
 
 
-def _by_cause(newcomers: Sequence[Newcomer], standing: Standing) -> dict[str, set[str]]:
+def _agreed(shown: Sequence[tuple[str, Sequence[str]]], standing: Standing, enough: int) -> _Agreed:
+    """`shown`: the keys of newcomers, each with its causes."""
     seen: dict[str, set[str]] = {}
-    for newcomer in newcomers:
-        for cause in newcomer.causes:
-            seen.setdefault(cause, set(standing.alone.get(cause, ()))).add(newcomer.key)
-    return seen
+    for key, causes in shown:
+        for cause in causes:
+            seen.setdefault(cause, set(standing.alone.get(cause, ()))).add(key)
+    counted = {cause: Counter(map(_namespace, keys)) for cause, keys in seen.items()}
+    inside = {cause: standing.shared.get(cause, frozenset()) for cause in seen}
+    everywhere = {cause for cause in seen if len(inside[cause] | counted[cause].keys()) >= enough}
+
+    def agreed(cause: str, key: str) -> bool:
+        namespace = _namespace(key)
+        return cause in everywhere or namespace in inside[cause] or counted[cause][namespace] >= enough
+
+    return agreed
 
 
 def _storms(newcomers: Sequence[Newcomer], standing: Standing, enough: int) -> dict[str, str]:
-    seen: dict[str, set[str]] = {}
-    for newcomer in newcomers:
-        for name in newcomer.alert_names:
-            cause = storm_cause(name)
-            seen.setdefault(cause, set(standing.alone.get(cause, ()))).add(newcomer.key)
-    raging = {cause for cause, keys in seen.items() if len(keys) >= enough} | standing.shared
-    found = {n.key: next((c for c in map(storm_cause, n.alert_names) if c in raging), "") for n in newcomers}
+    raging = _agreed([(n.key, [*map(storm_cause, n.alert_names)]) for n in newcomers], standing, enough)
+    found = {n.key: next((c for c in map(storm_cause, n.alert_names) if raging(c, n.key)), "") for n in newcomers}
     return {key: cause for key, cause in found.items() if cause}
+
+
+def _namespace(key: str) -> str:
+    """Of a root's key, `Deployment/shop/web`; '' of `Node/worker-1`."""
+    kind_and_place = key.split("/")
+    return kind_and_place[1] if len(kind_and_place) > 2 else ""

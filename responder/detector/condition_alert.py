@@ -13,6 +13,7 @@ from datetime import datetime
 
 from responder.conditions.model import Condition
 from responder.detector.alertmanager import computed_fingerprint
+from responder.detector.causes import CAUSES_ANNOTATION
 from responder.detector.secrets import public
 from responder.domain.alert import Alert, AlertSource, AlertStatus
 from responder.domain.refs import ObjectRef
@@ -44,7 +45,7 @@ def alert_of(condition: Condition, root: ObjectRef, *, starts_at: datetime, caus
         # Redacted before it is cut: half a secret has no shape any more.
         "summary": public(_storable(condition.summary[: 8 * MAX_SUMMARY]))[:MAX_SUMMARY],
         "object": _public_name(condition.about.key),
-        "causes": " ".join(_public_name(cause) for cause in (causes or condition.causes)[:MAX_CAUSES]),
+        CAUSES_ANNOTATION: " ".join(public_causes(causes or condition.causes)),
     }
     return Alert(
         fingerprint=fingerprint_of(kept),
@@ -65,6 +66,11 @@ def common_causes(found: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     """The causes of several conditions, most common first, then in the order in which they are named; at most 8."""
     counts = Counter(cause for causes in found for cause in dict.fromkeys(causes))
     return tuple(cause for cause, _ in counts.most_common(MAX_CAUSES))
+
+
+def public_causes(causes: tuple[str, ...]) -> tuple[str, ...]:
+    """As they may be stored and shown: an image's tag can be anything."""
+    return tuple(_public_name(cause) for cause in causes[:MAX_CAUSES])
 
 
 def _public_name(name: str) -> str:

@@ -23,6 +23,9 @@ _JUDGED_WITH: Mapping[str, tuple[str, ...]] = {
 }
 """Kinds of objects that are judged by the absence of others, and the kinds of these."""
 
+_SILENT_WITHOUT_OTHERS = frozenset({"Service"})
+"""Of these, the kinds that show next to nothing without the others. A Node's own word counts all the same."""
+
 
 class Coverage:
     """The watches by kind and namespace; the namespace is empty where one watch covers all, or the kind has none."""
@@ -54,6 +57,8 @@ class Coverage:
     def is_live(self, source: ObjectRef) -> bool:
         """Whether the silence of `source` counts. True where nobody watches it any more: that has to end too."""
         if self._needs_namespace_labels and source.namespace and not self._speaks("Namespace", ""):
+            return False
+        if source.kind in _SILENT_WITHOUT_OTHERS and not self.complete(source):
             return False
         reflector = self._reflectors.get((source.kind, source.namespace), self._reflectors.get((source.kind, "")))
         return reflector is None or _is_current(reflector.status)

@@ -238,7 +238,8 @@ def _ended_at(known: KnownEpisode) -> datetime | None:
 
 def _is_late(alert: Alert, ended_at: datetime, *, now: datetime, grace_seconds: float) -> bool:
     began_before_the_end = min(alert.starts_at, now) <= ended_at
-    return began_before_the_end and now <= ended_at + timedelta(seconds=grace_seconds)
+    # An end that lies far ahead was noted before the clock was put back: it is no end of the time that passes now.
+    return began_before_the_end and abs(now - ended_at) <= timedelta(seconds=grace_seconds)
 
 
 def _names_a_kind(labels: Mapping[str, str]) -> bool:

@@ -48,9 +48,10 @@ class Judge:
         if source.kind == "Event":
             return self._of_event(source, body, now)
         root = self._view.root_of(source, body)
-        if self._left_out(source, root, body):
-            return Judgement(root=root)
         around = self._view.surroundings(source.kind, body, now=now, live=complete)
+        if self._left_out(source, root, body):
+            may_return = self._by_owners_labels(source, root) and bool(conditions_of(source.kind, body, around))
+            return Judgement(root=root, open=may_return)
         found = conditions_of(source.kind, body, around)
         if found:
             root = self._answers(source, body, around, root)
@@ -74,6 +75,12 @@ class Judge:
         """Whether an object of which something else than the watches tells is in scope, by what they know of it."""
         return not self._left_out(about, about, self._view.find(about.kind, about.namespace, about.name) or {})
 
+    def _by_owners_labels(self, source: ObjectRef, root: ObjectRef) -> bool:
+        """Whether an object may be left out for its owner's labels alone: of their change its own watch tells nothing.
+        Those of a namespace are looked after by whoever watches namespaces."""
+        owned = root != source and self.selects(source.kind, source.namespace)
+        return owned and not self._scope.excludes(source.kind, source.namespace, source.name, {}, root)
+
     def _answers(self, source: ObjectRef, body: Manifest, around: Surroundings, root: ObjectRef) -> ObjectRef:
         """Who has to be looked at: a Service without endpoints is the trouble of the one workload behind it, a claim
         or a quota that of the one workload that waits for it. With none, or several, it speaks for itself."""
@@ -83,7 +90,8 @@ class Judge:
             case "PodDisruptionBudget":
                 behind = self._view.unready_roots(source.namespace, mapping(body, "spec", "selector", "matchLabels"))
             case "PersistentVolumeClaim" | "ResourceQuota":
-                behind = self._suffering(source.key)
+                # What it was told of as its own so far does not count among those that wait for it.
+                behind = self._suffering(source.key) - {root.without_uid()}
             case _:
                 return root
         if len(behind) != 1:
@@ -94,7 +102,7 @@ class Judge:
 
     def _of_event(self, source: ObjectRef, body: Manifest, now: datetime) -> Judgement:
         condition = condition_of_event(body, now)
-        if condition is None:
+        if condition is None or not _may_speak_of(source, condition.about):
             return Judgement(root=source)
         subject = condition.about
         about = self._view.find(subject.kind, subject.namespace, subject.name)
@@ -105,7 +113,8 @@ class Judge:
         passed_over = condition.container in around.excluded_containers or self._left_out(subject, root, about)
         if passed_over or is_well(subject.kind, about):
             return Judgement(root=root, open=not passed_over)
-        return Judgement(root=root, conditions=(condition,), open=True)
+        root = self._answers(subject, about, around, root)
+        return Judgement(root=root, conditions=(_without_other_nodes(condition, about),), open=True)
 
     def _left_out(self, source: ObjectRef, root: ObjectRef, body: Manifest) -> bool:
         if source.kind == "Namespace":
@@ -123,3 +132,17 @@ class Judge:
             root,
             root_labels=mapping(owner, "metadata", "labels"),
         )
+
+
+def _may_speak_of(event: ObjectRef, subject: ObjectRef) -> bool:
+    """As the API server has it: events live beside what they are about, those of cluster-wide objects in `default`."""
+    return event.namespace == (subject.namespace or "default") and is_namespaced(subject.kind) == bool(
+        subject.namespace
+    )
+
+
+def _without_other_nodes(condition: Condition, about: Manifest) -> Condition:
+    """Whoever writes an event chooses the node that it names: only the pod's own can be behind the pod's trouble."""
+    own = f"Node/{condition.about.name if condition.about.kind == 'Node' else text(about, 'spec', 'nodeName')}"
+    causes = tuple(cause for cause in condition.causes if not cause.startswith("Node/") or cause == own)
+    return replace(condition, causes=causes)

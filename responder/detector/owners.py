@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from responder.domain.manifest import Manifest, controller_of, items, mapping, text
 from responder.domain.refs import ObjectRef
+from responder.domain.selector import picks
 
 MAX_OWNERS = 5
 TEMPLATE_HASH = "pod-template-hash"
@@ -60,9 +61,7 @@ def _controller(body: Manifest) -> ObjectRef | None:
 
 
 def _selects(owner: Manifest, child: Manifest) -> bool:
-    wanted = mapping(owner, "spec", "selector", "matchLabels")
-    labels = mapping(child, "metadata", "labels")
-    return all(labels.get(name) == value for name, value in wanted.items())
+    return picks(mapping(owner, "spec", "selector"), mapping(child, "metadata", "labels"))
 
 
 def _unheld(owner: ObjectRef, child: Manifest, known: Known) -> ObjectRef:

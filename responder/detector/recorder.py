@@ -26,7 +26,7 @@ from responder.store.store import Connection, Store
 from responder.store.versions import NewVersion
 from responder.telemetry import Metrics, get_logger
 
-log = get_logger(__name__)
+log = get_logger("recorder")
 
 MAX_BUFFER_BYTES = 4 * 2**20
 MAX_BUFFER_COUNT = 1000
@@ -105,7 +105,7 @@ class Recorder:
         if delta.type is DeltaType.DELETE:
             self._deleted(delta, place)
         elif delta.raw is not None and self._selects(delta.kind, delta.namespace):
-            self._found(delta, delta.raw, place)
+            await self._found(delta, delta.raw, place)
         while self._buffered > MAX_BUFFER_BYTES or len(self._buffer) >= MAX_BUFFER_COUNT:
             await self._write_or_wait()
 
@@ -133,9 +133,12 @@ class Recorder:
         async with self._writing:
             while self._buffer:
                 batch = self._buffer[:MAX_BATCH_COUNT]
-                await self._store.write(lambda con, batch=batch: versions.append(con, batch))  # type: ignore[misc]
-                del self._buffer[: len(batch)]
-                self._buffered -= sum(new.size for new in batch)
+                try:
+                    await self._store.write(lambda con, batch=batch: versions.append(con, batch))  # type: ignore[misc]
+                except asyncio.CancelledError:  # the store commits what it was given, whether or not somebody waits
+                    self._drop(batch)
+                    raise
+                self._drop(batch)
                 self._count(batch)
 
     async def run(self) -> None:
@@ -180,7 +183,7 @@ class Recorder:
                 self._since = last or self._since
                 self._loaded = True
 
-    def _found(self, delta: Delta, raw: Manifest, place: str) -> None:
+    async def _found(self, delta: Delta, raw: Manifest, place: str) -> None:
         digest = digest_of(recorded_part(delta.kind, raw))
         mark = _mark(delta.uid, digest)
         known = self._known[delta.kind].get(place)
@@ -189,15 +192,15 @@ class Recorder:
         self._known[delta.kind][place] = mark
         away = delta.initial or delta.relisted
         if known is not None and known[:_UID_BYTES] == mark[:_UID_BYTES]:
-            self._put(self._version(delta, raw, VersionEvent.CHANGED, while_away=away))
+            self._put(await self._version(delta, raw, VersionEvent.CHANGED, while_away=away))
             return
         if known is not None:
             ref = ObjectRef(kind=delta.kind, namespace=delta.namespace, name=delta.name)
             self._put(_deletion(ref, self._now(), Author(), while_away=away))
         if known is not None or self._is_new(raw, listed=away):
-            self._put(self._version(delta, raw, VersionEvent.CREATED, while_away=away))
+            self._put(await self._version(delta, raw, VersionEvent.CREATED, while_away=away))
         else:
-            self._put(self._version(delta, raw, VersionEvent.SEEN, while_away=False))
+            self._put(await self._version(delta, raw, VersionEvent.SEEN, while_away=False))
 
     def _is_new(self, raw: Manifest, *, listed: bool) -> bool:
         """Whether an object that the record does not know was made since; else it was only not in sight so far.
@@ -218,8 +221,9 @@ class Recorder:
         ref = ObjectRef(kind=delta.kind, namespace=delta.namespace, name=delta.name, uid=delta.uid)
         self._put(_deletion(ref, self._now(), by, while_away=delta.relisted or delta.initial))
 
-    def _version(self, delta: Delta, raw: Manifest, event: VersionEvent, *, while_away: bool) -> NewVersion:
-        found = kept(delta.kind, raw, max_bytes=self._limits.max_object_bytes)
+    async def _version(self, delta: Delta, raw: Manifest, event: VersionEvent, *, while_away: bool) -> NewVersion:
+        # Off the event loop: redacting a megabyte of someone's making takes seconds.
+        found = await asyncio.to_thread(kept, delta.kind, raw, max_bytes=self._limits.max_object_bytes)
         by = author(raw)
         of_status = author(raw, of_status=True) if delta.kind == "Node" else Author()
         created = instant(raw, "metadata", "creationTimestamp")
@@ -250,6 +254,11 @@ class Recorder:
         self._buffer.append(new)
         self._buffered += new.size
         self._news.set()
+
+    def _drop(self, written: Sequence[NewVersion]) -> None:
+        """The oldest of what waits."""
+        del self._buffer[: len(written)]
+        self._buffered -= sum(new.size for new in written)
 
     def _count(self, written: Sequence[NewVersion]) -> None:
         if self._metrics is not None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from responder.detector.kinds import JUDGED_KINDS
 from responder.domain.errors import ConfigError, ConfigErrors
 from responder.domain.refs import ObjectRef, is_namespace_name
 from responder.settings import Watch
@@ -23,6 +24,9 @@ _LEFT_OUT = "false"
 _SETTINGS = "settings"
 """Stands for the file name in errors: the values may come from a file or from the environment."""
 _GLOB = re.compile(r"[*?\[]")
+
+_PLURALS = {f"{kind}s".casefold(): kind for kind in JUDGED_KINDS}
+"""Kinds of owners are not all known here, so what is no kind passes, but for this slip."""
 
 _SET = re.compile(r"(\S+?)\s+(in|notin)\s*\((.*)\)\Z", re.DOTALL)
 _EQUAL = re.compile(r"([^\s=!]+)\s*(==|=|!=)\s*(.*)\Z", re.DOTALL)
@@ -102,12 +106,19 @@ class Scope:
         """The scope that the settings of section `watch` describe.
 
         Raises:
-            ConfigErrors: a selector cannot be read, or a name cannot be a namespace's.
+            ConfigErrors: a selector cannot be read, a name cannot be a namespace's, or a kind is a plural.
         """
         errors = [
             ConfigError(path=_SETTINGS, key="watch.namespaces", problem=f"{name!r} cannot be a namespace's name")
             for name in namespaces
             if not _GLOB.search(name) and not is_namespace_name(name)
+        ]
+        errors += [
+            ConfigError(
+                path=_SETTINGS, key="watch.exclude_kinds", problem=f"{kind!r} is no kind; did you mean {one!r}?"
+            )
+            for kind in exclude_kinds
+            if (one := _PLURALS.get(kind.strip().casefold()))
         ]
         selectors: dict[str, LabelSelector | None] = {}
         for name, text in (("namespace_selector", namespace_selector), ("exclude_selector", exclude_selector)):

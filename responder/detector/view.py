@@ -12,10 +12,12 @@ from datetime import datetime
 
 from responder.cluster.cache import ObjectCache
 from responder.conditions.model import Endpoints, Surroundings
+from responder.conditions.services import endpoints_in
 from responder.detector.owners import root_of
 from responder.detector.placement import could_take, is_cordoned, waits_for_a_cordoned_node
-from responder.domain.manifest import Manifest, dig, items, mapping, number, ref_of, text
+from responder.domain.manifest import Manifest, items, mapping, number, ref_of, text
 from responder.domain.refs import ObjectRef
+from responder.domain.selector import picks
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 FLIPS_KEPT = 8
@@ -29,6 +31,8 @@ class ClusterView:
         self._exclude_init_containers = exclude_init_containers
         self._ready: dict[str, bool] = {}
         self._flips: dict[str, deque[datetime]] = {}
+        self._unready: dict[str, set[str]] = defaultdict(set)
+        """Namespace -> names of its pods that are not ready: few, where all are many."""
         self._waiting: dict[str, tuple[str, str]] = {}
         """Pods that wait for a cordoned node: uid -> namespace and name."""
         self._cordoned: set[str] = set()
@@ -78,6 +82,7 @@ class ClusterView:
     def forget(self, kind: str, namespace: str, name: str, uid: str) -> None:
         if kind == "Pod":
             self._ready.pop(uid, None)
+            self._unready.get(namespace, set()).discard(name)
             self._flips.pop(uid, None)
             self._waiting.pop(uid, None)
         elif kind == "Node":
@@ -103,10 +108,11 @@ class ClusterView:
         return self._nodes.get(node)
 
     def unready_roots(self, namespace: str, labels: Mapping[str, str]) -> frozenset[ObjectRef]:
-        """Roots of the pods with these labels that are not ready."""
+        """Roots of the pods with these labels that are not ready, and ought to be."""
         if not labels:
             return frozenset()
-        pods = (pod for pod in self.of_kind("Pod", namespace) if not _holds(pod, "Ready"))
+        found = (self.find("Pod", namespace, name) for name in self._unready.get(namespace, ()))
+        pods = (pod for pod in found if pod is not None and not _holds(pod, "Ready") and not _is_done(pod))
         chosen = (pod for pod in pods if labels.items() <= mapping(pod, "metadata", "labels").items())
         return frozenset(self.root_of(ref_of(pod, kind="Pod"), pod).without_uid() for pod in chosen)
 
@@ -131,7 +137,10 @@ class ClusterView:
     def _leave_service(self, namespace: str, endpoint_slice: str) -> None:
         service = self._service_of.pop((namespace, endpoint_slice), "")
         if service:
-            self._slices[namespace, service].discard(endpoint_slice)
+            slices = self._slices[namespace, service]
+            slices.discard(endpoint_slice)
+            if not slices:
+                del self._slices[namespace, service]
 
     def _left_out(self, pod: Manifest) -> frozenset[str]:
         if not self._exclude_init_containers:
@@ -144,11 +153,12 @@ class ClusterView:
 
     def _note_pod(self, body: Manifest, now: datetime) -> None:
         uid = text(body, "metadata", "uid")
-        conditions = {text(c, "type"): c for c in items(body, "status", "conditions")}
-        ready = text(conditions.get("Ready", {}), "status") == "True"
+        ready = _holds(body, "Ready")
         if self._ready.get(uid, ready) != ready:
             self._flips.setdefault(uid, deque(maxlen=FLIPS_KEPT)).append(now)
         self._ready[uid] = ready
+        unready = self._unready[text(body, "metadata", "namespace")]
+        (unready.discard if ready else unready.add)(text(body, "metadata", "name"))
         if waits_for_a_cordoned_node(body):
             self._waiting[uid] = text(body, "metadata", "namespace"), text(body, "metadata", "name")
         else:
@@ -167,35 +177,27 @@ class ClusterView:
         return sum(could_take(node, pod) for pod in pods if pod is not None)
 
     def _endpoints(self, namespace: str, service: str) -> Endpoints:
-        ready = not_ready = 0
-        for name in self._slices.get((namespace, service), ()):
-            for endpoint in items(self.find("EndpointSlice", namespace, name) or {}, "endpoints"):
-                # Absent means ready: https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/
-                if dig(endpoint, "conditions", "ready") is False:
-                    not_ready += 1
-                else:
-                    ready += 1
-        return Endpoints(ready=ready, not_ready=not_ready)
+        slices = (self.find("EndpointSlice", namespace, name) for name in self._slices.get((namespace, service), ()))
+        return endpoints_in(one for one in slices if one is not None)
 
     def _budgeted(self, namespace: str, workload: Manifest) -> bool:
         labels = mapping(workload, "spec", "template", "metadata", "labels") or mapping(
             workload, "spec", "selector", "matchLabels"
         )
-        return any(_selects(budget, labels) for budget in self.of_kind("PodDisruptionBudget", namespace))
-
-
-def _selects(budget: Manifest, labels: Mapping[str, str]) -> bool:
-    """By its `matchLabels`; a budget with expressions is taken to select: a false alarm would be worse."""
-    selector = mapping(budget, "spec", "selector")
-    if any(True for _ in items(selector, "matchExpressions")):
-        return True
-    return all(labels.get(name) == value for name, value in mapping(selector, "matchLabels").items())
+        return any(
+            picks(mapping(budget, "spec", "selector"), labels)
+            for budget in self.of_kind("PodDisruptionBudget", namespace)
+        )
 
 
 def _holds(body: Manifest, condition: str) -> bool:
     return any(
         text(c, "type") == condition and text(c, "status") == "True" for c in items(body, "status", "conditions")
     )
+
+
+def _is_done(pod: Manifest) -> bool:
+    return text(pod, "status", "phase") == "Succeeded"
 
 
 def is_well(kind: str, body: Manifest) -> bool:

@@ -11,9 +11,10 @@ difference. What may not be watched is said so, by an alert of its own, and noth
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from responder.cluster.protocol import Cluster
 from responder.cluster.trim import trim
@@ -49,8 +50,11 @@ REVIEW_SECONDS = 20.0
 FIRST_LIST_SECONDS = 30.0
 """How long the first judgement waits for watches that do not come about."""
 
-BURST = 50
-"""Objects judged before others get the event loop: some milliseconds of work."""
+TURN_SECONDS = 0.01
+"""So long objects are judged before others get the event loop; a Service of thousands of pods takes longer alone."""
+
+RESTART_SECONDS = 5.0
+"""Pause after what nobody foresaw."""
 
 PRUNE_SECONDS = 3600.0
 LAST_WORDS_SECONDS = 2.0
@@ -136,11 +140,24 @@ class Watcher:
         async with asyncio.TaskGroup() as group:
             for kind, namespace, reflector in self._coverage.reflectors():
                 group.create_task(reflector.run(), name=f"watch-{kind}-{namespace or 'all'}")
-            group.create_task(self._tick_for_ever(), name="watch-ticks")
-            group.create_task(self._check_for_ever(), name="watch-checks")
+            group.create_task(self._unending(self._tick_for_ever), name="watch-ticks")
+            group.create_task(self._unending(self._review_for_ever), name="watch-reviews")
+            group.create_task(self._unending(self._check_for_ever), name="watch-checks")
             if self._recorder is not None:
-                group.create_task(self._recorder.run(), name="recorder")
-                group.create_task(self._prune_for_ever(self._recorder), name="recorder-pruning")
+                group.create_task(self._unending(self._recorder.run), name="recorder")
+                group.create_task(
+                    self._unending(partial(self._prune_for_ever, self._recorder)), name="recorder-pruning"
+                )
+
+    async def _unending(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Begin `work` again where it failed: a watch that has ended looks like a cluster without trouble."""
+        while True:
+            try:
+                await work()
+            except Exception:
+                log.exception("a part of the watch failed and begins again")
+                self._metrics.watch_errors.inc()
+            await asyncio.sleep(RESTART_SECONDS)
 
     def views(self) -> tuple[WatchView, ...]:
         """The watches as the API shows them."""
@@ -220,14 +237,15 @@ class Watcher:
 
     def _look_at(self, kind: str, body: Manifest, now: datetime) -> None:
         source = ref_of(body, kind=kind)
+        complete = self._coverage.complete(source)
         try:
-            judgement = self._judge(source, body, now=now, complete=self._coverage.complete(source))
+            judgement = self._judge(source, body, now=now, complete=complete)
         except Exception:  # one object of an unheard-of shape must not blind the watch to all others
             log.exception("an object could not be judged", object=source.key)
             self._metrics.watch_errors.inc()
             return
         self._episodes.observe(source, judgement.root, judgement.conditions, now=now, at=self._monotonic())
-        if judgement.open:
+        if judgement.open or not complete:  # nothing tells when the other watches are complete again
             self._open.add(source)
         else:
             self._open.discard(source)
@@ -243,7 +261,7 @@ class Watcher:
     # --- time ---
 
     async def _tick_for_ever(self) -> None:
-        started = last_review = last_repeat = self._monotonic()
+        started = last_repeat = self._monotonic()
         while True:
             await asyncio.sleep(TICK_SECONDS)
             at = self._monotonic()
@@ -252,16 +270,21 @@ class Watcher:
             if self._judging and not self._settled and self._coverage.all_listed():
                 self._settled = True
                 self._episodes.settled(at)
-            if at - last_review >= REVIEW_SECONDS:
-                last_review = at
-                self._review()
-            if at - last_repeat >= REPEAT_SECONDS:
+            if at - last_repeat >= REPEAT_SECONDS and not self._unsent:  # while the store is down they would pile up
                 last_repeat = at
                 self._unsent += (*self._episodes.firing(), *self._blindness.firing())
             try:
                 await self._tell(at)
             except TemporaryError as exc:
                 log.warning("alerts of the watch wait", alerts=len(self._unsent), problem=str(exc))
+
+    async def _review_for_ever(self) -> None:
+        """A flood of trouble makes the reviews rarer, not the alerts late."""
+        while True:
+            began = self._monotonic()
+            if self._judging:
+                await self._review()
+            await asyncio.sleep(max(REVIEW_SECONDS, REVIEW_REST * (self._monotonic() - began)))
 
     async def _check_for_ever(self) -> None:
         while True:
@@ -285,27 +308,33 @@ class Watcher:
         for _, name in self._view.names("Namespace"):
             self._selected[name] = self.selects("Pod", name)
         for kind in dict.fromkeys(kind for kind, _, _ in self._coverage.reflectors()):
-            for count, (namespace, name) in enumerate(self._view.names(kind), start=1):
-                self._look_at_named(kind, namespace, name)  # as it is now: it may have changed since the last pause
-                if count % BURST == 0:
-                    await asyncio.sleep(0)
+            await self._look_at_each((kind, *place) for place in self._view.names(kind))
 
-    def _review(self) -> None:
-        now = self._now()
-        for source in list(self._open):
-            body = self._view.find(source.kind, source.namespace, source.name)
-            if body is not None:
-                self._look_at(source.kind, body, now)
+    async def _review(self) -> None:
+        await self._look_at_each([(source.kind, source.namespace, source.name) for source in self._open])
         for kind in _REVIEWED:
-            for body in self._view.of_kind(kind):
-                self._look_at(kind, body, now)
+            await self._look_at_each((kind, *place) for place in self._view.names(kind))
         self._coverage.measure(self._metrics, self._monotonic())
+
+    async def _look_at_each(self, places: Iterable[tuple[str, str, str]]) -> None:
+        """Kind, namespace and name of each."""
+        began = self._monotonic()
+        for kind, namespace, name in places:
+            self._look_at_named(kind, namespace, name)  # as it is now: it may have changed since the last pause
+            if self._monotonic() - began >= TURN_SECONDS:
+                await asyncio.sleep(0)
+                began = self._monotonic()
 
     async def _tell(self, at: float) -> None:
         """Commit what is due. What could not be committed is kept for the next tick."""
         now = self._now()
-        self._unsent += self._episodes.due(now, at, self._is_live)
         self._unsent += self._blindness.alerts(self._coverage.gaps(), now=now, at=at)
+        await self._send(now)
+        while due := self._episodes.due(now, at, self._liveness()):
+            self._unsent += due
+            await self._send(now)
+
+    async def _send(self, now: datetime) -> None:
         while self._unsent:
             batch = tuple(self._unsent[:_BATCH])
             result = await self._store.ingest(Delivery(alerts=batch, receiver="kubernetes"), now)
@@ -318,7 +347,13 @@ class Watcher:
     async def _restore(self) -> None:
         """What the alerts last were when the process ended: they are so until the watches have shown otherwise."""
         since = self._now() - timedelta(seconds=REMEMBERED_SECONDS)
-        known = await self._store.read(lambda con: alerts.last_of_kubernetes(con, since))
+        while True:
+            try:
+                known = await self._store.read(lambda con: alerts.last_of_kubernetes(con, since))
+                break
+            except TemporaryError as exc:
+                log.warning("the alerts of before cannot be read now", problem=str(exc))
+                await asyncio.sleep(min(exc.delay_seconds, RESTART_SECONDS))
         self._episodes.restore([one for one in known if not self._blindness.adopt(one)], self._monotonic())
 
     # --- what is watched ---
@@ -350,9 +385,19 @@ class Watcher:
                 log.info("not watched: no cluster-wide right to", kind=kind)
             return allowed
 
-    def _is_live(self, source: ObjectRef) -> bool:
-        asked = source.uid or self._checks.answers(source.kind)  # what the checks tell of has no uid
-        return bool(asked) and self._coverage.is_live(source)
+    def _liveness(self) -> Callable[[ObjectRef], bool]:
+        """Whether the silence of an object counts at this moment. Worked out once for all of a kind and namespace:
+        thousands of alerts may be in their soak."""
+        known: dict[tuple[str, str, bool], bool] = {}
+
+        def is_live(source: ObjectRef) -> bool:
+            place = (source.kind, source.namespace, bool(source.uid))
+            if place not in known:
+                asked = source.uid or self._checks.answers(source.kind)  # what the checks tell of has no uid
+                known[place] = bool(asked) and self._coverage.is_live(source)
+            return known[place]
+
+        return is_live
 
     def _measure_lag(self, delta: Delta, now: datetime) -> None:
         if delta.kind != "Event" or delta.initial or delta.relisted or delta.raw is None:
@@ -364,6 +409,8 @@ class Watcher:
 
 _REVIEWED = ("Node", "Certificate")
 """Kinds that are judged by the time of day, or by what no event tells of them."""
+REVIEW_REST = 4.0
+"""A review is followed by so many times its own length of rest, at the least."""
 
 
 async def _last_words(recorder: Recorder) -> None:

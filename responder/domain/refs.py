@@ -34,6 +34,17 @@ class ObjectRef:
     def __str__(self) -> str:
         return self.key
 
+    @classmethod
+    def of_key(cls, key: str) -> ObjectRef | None:
+        """The object that a `key` names; None for text that is none."""
+        match key.split("/"):
+            case [kind, namespace, name] if kind and namespace and name:
+                return cls(kind=kind, namespace=namespace, name=name)
+            case [kind, name] if kind and name:
+                return cls(kind=kind, name=name)
+            case _:
+                return None
+
     def without_uid(self) -> ObjectRef:
         return ObjectRef(kind=self.kind, namespace=self.namespace, name=self.name)
 

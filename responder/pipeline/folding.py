@@ -128,7 +128,11 @@ class _Folding:
             newcomers,
             Standing(
                 alone=incidents.alone_by_cause(self._con, causes, since),
-                shared=frozenset(c for c, last in shared.items() if not is_storm(c) or from_timestamp(last) >= since),
+                shared={
+                    cause: namespaces
+                    for cause, (last, namespaces) in shared.items()
+                    if not is_storm(cause) or from_timestamp(last) >= since
+                },
             ),
             Limits(shared_cause_workloads=options.shared_cause_workloads, storm_workloads=options.storm_workloads),
         )

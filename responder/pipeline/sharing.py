@@ -81,7 +81,7 @@ def summary_of(con: Connection, incident: Incident) -> str:
 def _members(con: Connection, incident: Incident) -> Members:
     judged = _judged(con, incident.id)
     mended = frozenset(target for target, verdict in judged.items() if verdict is VerdictKind.PASSED)
-    firing = (_ref(key) for key in alerts.firing_members(con, incident.id))
+    firing = (ref for key in alerts.firing_members(con, incident.id) if (ref := ObjectRef.of_key(key)))
     return Members(
         waiting=tuple(ref for ref in firing if not any(_belongs(target, ref) for target in mended)),
         mended=len(mended),
@@ -113,8 +113,3 @@ def _belongs(target: ObjectRef, root: ObjectRef) -> bool:
     if target.same_name(root):
         return True
     return target.kind == "Pod" and target.namespace == root.namespace and target.name.startswith(f"{root.name}-")
-
-
-def _ref(key: str) -> ObjectRef:
-    kind, *rest = key.split("/")
-    return ObjectRef(kind=kind, namespace=rest[0] if len(rest) > 1 else "", name=rest[-1])

@@ -14,7 +14,7 @@ from responder.domain.alert import Alert, AlertStatus, is_proactive
 from responder.domain.incident import CLOSED_STATES, Incident
 from responder.domain.refs import ObjectRef
 from responder.store import alerts, incidents
-from responder.store.alerts import Joining, PendingAlert, Word
+from responder.store.alerts import Firing, Joining, PendingAlert, Word
 from responder.store.connection import Connection
 from responder.store.rows import from_timestamp
 
@@ -82,8 +82,9 @@ class Batch:
         return self._ended.get(entry.key)
 
     def firing(self, incident: Incident) -> int:
-        """Distinct alerts of the incident that fire, as far as the batch is folded."""
-        return self._firing.get(incident.id, 0)
+        """Distinct alerts for whose sake the incident is open and that fire, as far as the batch is folded."""
+        firing = self._firing.get(incident.id, Firing())
+        return firing.troubles + (firing.warnings if is_proactive(incident.labels) else 0)
 
     def get(self, incident_id: str) -> Incident | None:
         """As last put, or as read."""
@@ -92,7 +93,7 @@ class Batch:
     def adopt(self, incident: Incident) -> None:
         """An incident that no alert of the batch was known to belong to comes into view."""
         if incident.id not in self._firing:
-            self._firing |= {incident.id: 0, **alerts.firing_counts(self._con, [incident.id])}
+            self._firing |= {incident.id: Firing(), **alerts.firing_counts(self._con, [incident.id])}
         self.put(incident)
 
     def is_member(self, entry: Entry, incident: Incident) -> bool:
@@ -126,7 +127,11 @@ class Batch:
         if incident is not None:
             before = self._homes.get(entry.word, ("", False))
             did = before[0] == home and before[1]
-            self._firing[home] = self.firing(incident) + fires - did
+            troubles, warnings = self._firing.get(home, Firing())
+            if is_proactive(entry.alert.labels):
+                self._firing[home] = Firing(troubles, warnings + fires - did)
+            else:
+                self._firing[home] = Firing(troubles + fires - did, warnings)
             self._homes[entry.word] = (home, fires)
 
     def flush(self) -> None:

@@ -22,7 +22,7 @@ from responder.domain.audit import AuditHead
 from responder.domain.errors import ConfigError, StoreUnavailable
 from responder.domain.manifest import Json
 from responder.domain.rule import Mode
-from responder.store import alerts, audit, modes
+from responder.store import arrivals, audit, modes
 from responder.store.chainhead import ChainHead
 from responder.store.connection import MEMORY, Connection, connect
 from responder.store.intake import Cursor, Unit
@@ -195,7 +195,7 @@ class Database:
     def _connect(self, root: Connection) -> None:
         self._root = root
         self._writer = root.cursor()
-        self._cursor = Cursor(head=audit.head(self._writer), next_alert=alerts.last_seq(self._writer) + 1)
+        self._cursor = Cursor(head=audit.head(self._writer), next_alert=arrivals.last_seq(self._writer) + 1)
         self._lock = threading.Lock()
         self._local = threading.local()
         self._cursors: list[Connection] = []

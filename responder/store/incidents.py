@@ -15,6 +15,7 @@ from responder.domain.errors import IllegalTransition, NotFound
 from responder.domain.incident import ACTIVE_STATES, CLOSED_STATES, Incident, State
 from responder.domain.refs import ObjectRef
 from responder.store import audit
+from responder.store.alerts import WARNS
 from responder.store.connection import Connection
 from responder.store.rows import RecordTable, to_timestamp
 
@@ -23,8 +24,6 @@ _CLOSED = ", ".join(f"'{state.value}'" for state in sorted(CLOSED_STATES))
 _ACTIVE = ", ".join(f"'{state.value}'" for state in sorted(ACTIVE_STATES))
 
 _MEMBER_KEY = "concat_ws('/', m.kind, nullif(m.namespace, ''), m.name)"
-_PROACTIVE = '%"proactive":"true"%'
-"""In the labels of an incident that warns of what may come."""
 
 PAGE_MAX = 500
 
@@ -129,14 +128,16 @@ def alone_by_cause(con: Connection, causes: Sequence[str], since: datetime) -> M
     return {cause: frozenset(keys) for cause, keys in rows}
 
 
-def shared_causes(con: Connection, causes: Sequence[str]) -> Mapping[str, datetime]:
-    """Those of `causes` with an open shared incident -> when its last member joined, naive UTC."""
+def shared_causes(con: Connection, causes: Sequence[str]) -> Mapping[str, tuple[datetime, frozenset[str]]]:
+    """Those of `causes` with an open shared incident -> when its last member joined, naive UTC, and the namespaces of
+    its members."""
     rows = con.execute(
-        "SELECT i.cause, max(m.joined_at) FROM incidents i JOIN incident_members m ON m.incident_id = i.id "
+        "SELECT i.cause, max(m.joined_at), list(DISTINCT m.namespace) "
+        "FROM incidents i JOIN incident_members m ON m.incident_id = i.id "
         f"WHERE i.cause IN (SELECT unnest(?::VARCHAR[])) AND i.state NOT IN ({_CLOSED}) GROUP BY i.cause",
         [list(causes)],
     ).fetchall()
-    return dict(rows)
+    return {cause: (at, frozenset(namespaces)) for cause, at, namespaces in rows}
 
 
 def open_of_keys(con: Connection, keys: Sequence[str]) -> Mapping[str, str]:
@@ -191,7 +192,7 @@ def alerting_objects(con: Connection, namespace: str) -> int:
         f"AND {troubled} UNION "
         f"SELECT {_MEMBER_KEY} FROM incident_members m JOIN incidents i ON i.id = m.incident_id "
         f"WHERE m.namespace = ? AND {troubled})",
-        [namespace, _PROACTIVE, namespace, _PROACTIVE],
+        [namespace, WARNS, namespace, WARNS],
     ).fetchone()
     return int(row[0]) if row else 0
 

@@ -16,8 +16,8 @@ from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from responder.domain.audit import AuditHead
 from responder.domain.errors import QueueFull, StoreUnavailable
-from responder.store import alerts, audit
-from responder.store.alerts import Incoming, IngestResult
+from responder.store import arrivals, audit
+from responder.store.arrivals import Incoming, IngestResult
 from responder.store.connection import Connection
 
 T = TypeVar("T")
@@ -117,8 +117,8 @@ class IngestUnit:
 
     def perform(self, con: Connection, cursor: Cursor) -> None:
         rows = [row for load in self._loads for row in load.rows]
-        news = alerts.fold(con, rows, self._grace_seconds)
-        alerts.insert(con, [row for row, new in zip(rows, news, strict=True) if new], cursor.next_alert)
+        news = arrivals.fold(con, rows, self._grace_seconds)
+        arrivals.insert(con, [row for row, new in zip(rows, news, strict=True) if new], cursor.next_alert)
         self._results = list(_results(self._loads, news, cursor.next_alert))
         cursor.next_alert += sum(news)
         if rows:
@@ -183,7 +183,7 @@ class Intake:
     """The writer's queue, bounded by count and by bytes. `put` is for event loops, `take` for the writer."""
 
     def __init__(self, *, max_waiting: int, max_bytes: int, max_group_bytes: int, grace_seconds: float) -> None:
-        """`grace_seconds`: see `alerts.GRACE_SECONDS`."""
+        """`grace_seconds`: see `arrivals.GRACE_SECONDS`."""
         self._max_waiting, self._max_bytes, self._max_group_bytes = max_waiting, max_bytes, max_group_bytes
         self._grace_seconds = grace_seconds
         self._entries: deque[tuple[Load | Unit | BetweenCommits, int]] = deque()

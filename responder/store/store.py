@@ -24,8 +24,8 @@ from typing import TypeVar
 from responder.domain.alert import Delivery
 from responder.domain.audit import AuditHead
 from responder.domain.errors import StoreUnavailable
-from responder.store import alerts
-from responder.store.alerts import IngestResult
+from responder.store import arrivals
+from responder.store.arrivals import IngestResult
 from responder.store.connection import MEMORY, Connection
 from responder.store.database import Database
 from responder.store.intake import BetweenCommits, Intake, JobUnit, Load, Ticket, Unit
@@ -70,7 +70,7 @@ class Store:
         threads: int = 1,
         max_waiting: int = MAX_WAITING,
         max_waiting_bytes: int = MAX_WAITING_BYTES,
-        grace_seconds: float = alerts.GRACE_SECONDS,
+        grace_seconds: float = arrivals.GRACE_SECONDS,
     ) -> Store:
         """Open, migrate and check the database, then start the writer. `":memory:"` keeps nothing.
 
@@ -131,10 +131,10 @@ class Store:
             StoreUnavailable: nothing may be acknowledged to the sender.
         """
         if len(delivery.alerts) > _MANY_ALERTS:
-            rows = await asyncio.to_thread(alerts.incoming, delivery, received_at)
+            rows = await asyncio.to_thread(arrivals.incoming, delivery, received_at)
         else:
-            rows = alerts.incoming(delivery, received_at)
-        load = Load(rows=rows, received_at=received_at, ticket=Ticket(size=alerts.size_of(rows)))
+            rows = arrivals.incoming(delivery, received_at)
+        load = Load(rows=rows, received_at=received_at, ticket=Ticket(size=arrivals.size_of(rows)))
         self._intake.put(load, load.ticket.size)
         return await load.ticket.future
 

@@ -364,6 +364,21 @@ async def test_what_the_store_refused_still_waits(start: Any, store: Store) -> N
     assert recorder.buffered_bytes > 0
 
 
+async def test_what_was_on_its_way_when_the_end_came_is_written_once(start: Any, changes: Any, store: Store) -> None:
+    recorder = start()
+    await recorder.changed(delta(deployment(), initial=True))
+    await recorder.changed(delta(deployment("nginx:2")))
+    writing = asyncio.create_task(recorder.flush())
+    await asyncio.sleep(0)  # the store has it, and the answer is not there yet
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    await recorder.flush()
+    await store.write(lambda con: None)  # after all that came before
+    assert [version.event for version in await changes()] == [VersionEvent.CHANGED]
+    assert recorder.buffered_bytes == 0
+
+
 async def test_secrets_are_never_recorded(start: Any, store: Store) -> None:
     recorder = start()
     metadata = {"name": "s", "namespace": "shop", "uid": "u-s"}

@@ -21,6 +21,7 @@ from responder.cluster import cursor
 from responder.cluster.client import Client
 from responder.cluster.kubernetes import KubernetesCluster
 from responder.cluster.resources import collection_path, object_path
+from responder.cluster.trim import trim
 from responder.detector import blindness, watcher
 from responder.detector.episodes import Episodes
 from responder.domain.alert import AlertSource, AlertStatus
@@ -84,6 +85,18 @@ def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blindness, "SOAK_SECONDS", 1.0)
     monkeypatch.setattr(cursor, "LONGEST_BACKOFF", 1.0)
     monkeypatch.setattr(nodes, "GRACE_SECONDS", 5.0)
+
+
+class Stumbling(Impatient):
+    """Fails once in a way that nobody foresaw."""
+
+    stumbled = False
+
+    def due(self, *args: Any) -> Any:
+        if not self.stumbled:
+            self.stumbled = True
+            raise RuntimeError("unforeseen")
+        return super().due(*args)
 
 
 class Stage:
@@ -349,6 +362,31 @@ async def test_an_incident_of_two_sources_ends_when_both_have_ended(stage: Stage
 
 
 @pytest.mark.inv(9)
+async def test_what_nobody_foresaw_does_not_end_the_watching(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "Episodes", Stumbling)
+    monkeypatch.setattr(watcher, "RESTART_SECONDS", 0.1)
+    await stage.deploy("web", MISTYPED)
+    await stage.start()
+    await stage.appears("Deployment/shop/web")
+
+
+async def test_an_object_that_cannot_be_read_is_a_gap_and_no_end(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    unheard_of = True
+
+    def trimmed(kind: str, raw: Any) -> Any:
+        if kind == "Pod" and unheard_of:
+            raise RuntimeError("unforeseen")
+        return trim(kind, raw)
+
+    monkeypatch.setattr(watcher, "_trimmed", trimmed)
+    await stage.deploy("web", MISTYPED)
+    await stage.start()
+    await stage.appears("alert//ClopusCannotWatch")
+    unheard_of = False
+    await stage.resolves("alert//ClopusCannotWatch")
+    await stage.appears("Deployment/shop/web")
+
+
 async def test_the_alerts_of_the_watch_are_all_accounted_for(stage: Stage) -> None:
     await stage.deploy("web", MISTYPED)
     await stage.start()
@@ -538,6 +576,31 @@ async def test_a_kind_that_may_not_be_read_is_told_and_nothing_of_it_is_over(sta
     await stage.all_live()
 
 
+async def test_while_endpoints_may_not_be_read_no_service_has_them_again_nor_is_forgotten(stage: Stage) -> None:
+    service = """
+apiVersion: v1
+kind: Service
+metadata: {name: front, namespace: shop}
+spec: {selector: {app: none}, ports: [{port: 80}]}
+"""
+    await stage.grant(everywhere=True)
+    await stage.sandbox.apply_yaml(service)
+    await stage.start(token=stage.token)
+    await stage.appears("Service/shop/front")
+    await stage.stop()
+    await stage.grant(everywhere=True, without="endpointslices")
+    await stage.start(token=stage.token)
+    await stage.appears("alert//ClopusCannotWatch")
+    await asyncio.sleep(3 * SOAK_SECONDS)  # nothing is to happen, so there is nothing to wait for
+    await stage.grant(everywhere=True)
+    await stage.resolves("alert//ClopusCannotWatch")
+    await asyncio.sleep(3 * SOAK_SECONDS)
+    assert await stage.alerts("Service/shop/front") == {"ServiceWithoutEndpoints": AlertStatus.FIRING}
+    await stage.deploy("none", GOOD)
+    await stage.resolves("Service/shop/front")
+    assert [one.key for one in await stage.incidents()].count("Service/shop/front") == 1
+
+
 async def test_a_kind_that_may_not_be_read_holds_up_no_other_after_a_restart(stage: Stage) -> None:
     await stage.grant(everywhere=True, without="resourcequotas")
     await stage.deploy("web", MISTYPED)
@@ -634,6 +697,25 @@ async def test_trouble_is_not_held_to_report_by_a_warning_about_the_same_object(
     await stage.deploy("web", MISTYPED)
     incident = await stage.resolves("Deployment/shop/web")
     assert (incident.outcome, incident.mode) == (Outcome.FIXED, "autonomous")
+    assert (await stage.alerts("Deployment/shop/web"))["SingleReplica"] is AlertStatus.FIRING
+
+
+@pytest.mark.inv(6)
+async def test_a_warning_keeps_neither_trouble_nor_its_plan_open(stage: Stage) -> None:
+    await stage.deploy("web", GOOD)
+    await stage.is_ready("web")
+    await stage.start(rules=AUTONOMOUS.replace("mode: autonomous", "mode: dry-run"), checks=["single_replica"])
+    await stage.appears("Deployment/shop/web")
+    await stage.deploy("web", MISTYPED)
+
+    async def asks() -> bool:
+        incident = await stage.incident("Deployment/shop/web")
+        return incident is not None and incident.state is State.AWAITING_APPROVAL
+
+    await until(asks, "nothing is proposed")
+    await stage.deploy("web", GOOD)
+    incident = await stage.resolves("Deployment/shop/web")
+    assert incident.outcome is Outcome.ALERT_RESOLVED
     assert (await stage.alerts("Deployment/shop/web"))["SingleReplica"] is AlertStatus.FIRING
 
 

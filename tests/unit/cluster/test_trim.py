@@ -110,8 +110,18 @@ class TestPods:
         ]
 
     def test_placement_is_kept(self) -> None:
-        fields = {"nodeName": "n", "restartPolicy": "Always", "schedulingGates": [{"name": "g"}]}
-        assert kept("Pod", "spec", **fields, tolerations=[{"operator": "Exists"}]) == fields
+        tolerations = [{"operator": "Exists"}]
+        fields = {
+            "nodeName": "n",
+            "restartPolicy": "Always",
+            "schedulingGates": [{"name": "g"}],
+            "tolerations": tolerations,
+        }
+        assert kept("Pod", "spec", **fields, affinity={}) == fields
+
+    def test_what_every_pod_tolerates_is_not_kept(self) -> None:
+        every = [{"key": "node.kubernetes.io/not-ready", "operator": "Exists", "tolerationSeconds": 300}]
+        assert kept("Pod", "spec", nodeName="n", tolerations=every) == {"nodeName": "n"}
 
     @pytest.mark.parametrize("statuses", ["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"])
     def test_container_states_are_kept_with_their_messages_cut(self, statuses: str) -> None:

@@ -156,6 +156,15 @@ def test_a_gap_that_had_ended_before_the_restart_is_told_as_a_new_one() -> None:
     assert brief(watched.after(AGE_SECONDS, gap())) == [("firing", "Pod", "")]
 
 
+@pytest.mark.inv(17)
+def test_a_gap_that_ends_after_the_clock_was_put_back_ends_no_earlier_than_it_began() -> None:
+    watched, (told,) = blind(gap())
+    before = T0 - timedelta(days=3)
+    watched.blindness.alerts((), now=before, at=watched.seconds + 1)
+    (over,) = watched.blindness.alerts((), now=before, at=watched.seconds + 1 + SOAK_SECONDS)
+    assert (over.status, over.ends_at) == (AlertStatus.RESOLVED, told.starts_at)
+
+
 def test_other_alerts_are_not_taken_over() -> None:
     _, (alert,) = blind(gap())
     labels = {**alert.labels, "alertname": "CrashLoopBackOff"}

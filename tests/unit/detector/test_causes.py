@@ -48,7 +48,10 @@ def alone(cause: str, *names: str) -> Standing:
         pytest.param(some(1, IMAGE), alone(IMAGE, "a"), {}, id="and are too few"),
         pytest.param(some(1, IMAGE), alone(IMAGE, "a", "w1"), {}, id="nobody counts twice"),
         pytest.param(
-            some(1, IMAGE), Standing(shared=frozenset({IMAGE})), {"w1": IMAGE}, id="an open shared incident is joined"
+            some(1, IMAGE),
+            Standing(shared={IMAGE: frozenset({"shop"})}),
+            {"w1": IMAGE},
+            id="an open shared incident is joined",
         ),
         pytest.param(some(1, NODE), Standing(), {"w1": NODE}, id="one pod of a lost node is the node's"),
         pytest.param(
@@ -67,7 +70,9 @@ def alone(cause: str, *names: str) -> Standing:
         pytest.param(some(4), Standing(), {}, id="four of a name are no storm"),
         pytest.param(some(5), Standing(), {f"w{n}": NOT_READY for n in range(1, 6)}, id="five are"),
         pytest.param(some(1), alone(NOT_READY, "a", "b", "c", "d"), {"w1": NOT_READY}, id="over several batches too"),
-        pytest.param(some(1), Standing(shared=frozenset({NOT_READY})), {"w1": NOT_READY}, id="while the storm lasts"),
+        pytest.param(
+            some(1), Standing(shared={NOT_READY: frozenset({"shop"})}), {"w1": NOT_READY}, id="while the storm lasts"
+        ),
         pytest.param(
             [*some(4, IMAGE), *some(1, prefix="x")],
             Standing(),
@@ -93,10 +98,36 @@ def test_a_storm_does_not_stop_at_a_namespace() -> None:
     assert set(assign(newcomers, Standing(), Limits()).values()) == {NOT_READY}
 
 
+@pytest.mark.parametrize(
+    "standing",
+    [
+        pytest.param(
+            Standing(shared={IMAGE: frozenset({"evil"}), NOT_READY: frozenset({"evil"})}), id="open incidents"
+        ),
+        pytest.param(
+            Standing(
+                alone={cause: frozenset(f"Deployment/evil/e{n}" for n in range(9)) for cause in (IMAGE, NOT_READY)}
+            ),
+            id="many alone",
+        ),
+    ],
+)
+def test_one_namespace_draws_no_other_into_its_trouble(standing: Standing) -> None:
+    assert assign(some(1, IMAGE), standing, Limits()) == {}
+
+
+def test_as_many_namespaces_as_workloads_agree_on_a_cause() -> None:
+    newcomers = [Newcomer(key=f"Deployment/team-{n}/web", causes=(IMAGE,)) for n in range(3)]
+    assert assign(newcomers[:2], Standing(), Limits()) == {}
+    assert set(assign(newcomers, Standing(), Limits()).values()) == {IMAGE}
+    inside = Standing(shared={IMAGE: frozenset({"team-0", "team-1"})})
+    assert assign(newcomers[2:], inside, Limits()) == {newcomers[2].key: IMAGE}
+
+
 @pytest.mark.parametrize("causes", [(IMAGE,), (NODE,)])
 def test_zero_workloads_share_nothing(causes: tuple[str, ...]) -> None:
     limits = Limits(shared_cause_workloads=0, storm_workloads=0)
-    standing = Standing(shared=frozenset({IMAGE, NODE, NOT_READY}))
+    standing = Standing(shared=dict.fromkeys((IMAGE, NODE, NOT_READY), frozenset({"shop"})))
     assert assign(some(9, *causes), standing, limits) == {}
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from responder.conditions.model import Condition, Severity
-from responder.detector.episodes import Episodes, alert_of, fingerprint_of
+from responder.detector.condition_alert import alert_of, fingerprint_of
+from responder.detector.episodes import MOST_AT_ONCE, Episodes
 from responder.domain.alert import Alert, AlertSource, AlertStatus
 from responder.domain.refs import ObjectRef
 
@@ -195,6 +196,15 @@ def test_one_call_never_tells_both_the_beginning_and_the_end(watched: Watched) -
     assert watched.told() == ["CrashLoopBackOff resolved"]
 
 
+def test_many_that_are_due_at_once_come_in_pieces(watched: Watched) -> None:
+    names = [f"w{number}" for number in range(2 * MOST_AT_ONCE + 1)]
+    for name in names:
+        watched.shows(pod(name), crash(pod(name)), root=replace(WEB, name=name))
+    pieces = [watched.due() for _ in range(4)]
+    assert [len(piece) for piece in pieces] == [MOST_AT_ONCE, MOST_AT_ONCE, 1, 0]
+    assert {alert.labels["name"] for piece in pieces for alert in piece} == set(names)
+
+
 def test_a_short_absence_does_not_begin_the_age_anew(watched: Watched) -> None:
     for _ in range(3):
         watched.shows(POD, crash(age=30)).after(5).shows(POD).after(5)
@@ -297,14 +307,6 @@ def test_every_kind_of_watch_that_showed_it_has_to_be_live(watched: Watched) -> 
     assert watched.after(500).told() == []
     watched.blind.clear()
     assert watched.after(60).told() == ["CrashLoopBackOff resolved"]
-
-
-def test_what_is_held_by_a_broken_watch_does_not_ask_to_be_called_in_a_hot_loop() -> None:
-    watched = Watched(episodes=Episodes(soak_seconds=0.0, age_factor=1.0))
-    watched.shows(POD, crash(soak=0)).due()
-    watched.shows(POD).blind.add("Pod")
-    assert watched.told() == []
-    assert watched.episodes.next_due(watched.at) == pytest.approx(1.0)
 
 
 def test_each_return_soon_after_the_end_doubles_the_soak_up_to_a_quarter_of_an_hour(watched: Watched) -> None:
@@ -490,15 +492,6 @@ def test_the_causes_of_several_pods_are_one_list_most_common_first_at_most_eight
     assert alert.annotations["causes"].split() == list(watched.episodes.causes(WEB))
 
 
-def test_only_conditions_that_fire_are_present(watched: Watched) -> None:
-    watched.shows(POD, crash(), crash(name="ContainerNotReady", age=300))
-    assert watched.episodes.present(WEB) == ()
-    watched.due()
-    assert watched.episodes.present(WEB) == (crash(),)
-    assert watched.episodes.present(WEB.without_uid()) == (crash(),)
-    assert watched.episodes.present(POD) == ()
-
-
 def test_what_is_told_again_fires_and_is_shown(watched: Watched) -> None:
     watched.shows(POD, crash(), crash(name="Unschedulable", age=60)).shows(OTHER, crash(name="OOMKilled")).due()
     watched.shows(OTHER)
@@ -521,29 +514,18 @@ def test_who_suffers_from_a_cause_is_known_before_it_counts_and_until_it_has_gon
     assert watched.episodes.suffering("ConfigMap/shop/app") == frozenset()
 
 
-def test_an_alert_in_its_soak_is_present_with_what_was_seen_last(watched: Watched) -> None:
+def test_an_alert_in_its_soak_has_the_causes_that_were_seen_last(watched: Watched) -> None:
     watched.shows(POD, crash(causes=("Node/a",))).due()
     watched.shows(POD)
     assert watched.episodes.causes(WEB) == ("Node/a",)
     watched.after(60).due()
-    assert watched.episodes.present(WEB) == ()
+    assert watched.episodes.causes(WEB) == ()
 
 
 def test_a_restored_alert_still_knows_its_causes(watched: Watched) -> None:
     (before,) = Watched().shows(POD, crash(causes=("Node/a", "image/r/w:1"))).due()
     watched.episodes.restore([before], watched.at)
     assert watched.episodes.causes(WEB) == ("Node/a", "image/r/w:1")
-
-
-def test_next_due_is_the_time_until_something_ripens_or_is_over(watched: Watched) -> None:
-    assert watched.episodes.next_due(watched.at) is None
-    watched.shows(POD, crash(age=30))
-    assert watched.episodes.next_due(watched.at + 10) == pytest.approx(20)
-    watched.after(30).due()
-    assert watched.episodes.next_due(watched.at) is None
-    watched.after(5).shows(POD)
-    assert watched.episodes.next_due(watched.at) == pytest.approx(60)
-    assert watched.episodes.next_due(watched.at + 100) == 0
 
 
 def test_due_looks_only_at_what_is_due(watched: Watched) -> None:
@@ -555,7 +537,7 @@ def test_due_looks_only_at_what_is_due(watched: Watched) -> None:
     watched.after(299)
     assert watched.episodes.due(watched.now, watched.at, lambda source: bool(asked.append(source))) == ()
     assert asked == []
-    assert len(watched.after(1).due()) == 2_000
+    assert len(watched.after(1).due()) == MOST_AT_ONCE
 
 
 def test_watches_are_asked_about_only_for_what_is_in_its_soak(watched: Watched) -> None:
@@ -695,8 +677,7 @@ class EpisodesMachine(RuleBasedStateMachine):
         assert not self.record
         self.at += 20_000.0
         self.look()
-        assert self.episodes.next_due(self.at) is None
-        for kept in (self.episodes._episodes, self.episodes._by_root, self.episodes._soaking):
+        for kept in (self.episodes._episodes, self.episodes._by_root, self.episodes._soaking, self.episodes._heap):
             assert not kept
 
     def _now_shows(self, source: ObjectRef, names: frozenset[str]) -> None:

@@ -233,6 +233,7 @@ ENDED = KnownAlert(status=AlertStatus.RESOLVED, starts_at=T0, ends_at=T0 + minut
         (KnownEpisode(open=False, resolved_at=T0 + minutes(10), alert=FIRING), T0, T0 + minutes(16), Fold.OPENS),
         (KnownEpisode(open=False, resolved_at=T0 + minutes(10)), T0 + minutes(11), T0 + minutes(11), Fold.OPENS),
         (KnownEpisode(open=False, alert=ENDED), T0 + timedelta(days=2), T0 + minutes(10), Fold.LATE),
+        (KnownEpisode(open=False, resolved_at=T0 + timedelta(days=3), alert=FIRING), T0, T0 + minutes(1), Fold.OPENS),
     ],
     ids=[
         "first seen",
@@ -252,6 +253,7 @@ ENDED = KnownAlert(status=AlertStatus.RESOLVED, starts_at=T0, ends_at=T0 + minut
         "fixed by us, the alert still fires after the window",
         "another alert of the object begins after the end",
         "a start in the future counts as now",
+        "closed before the clock was put back by days",
     ],
 )
 def test_a_firing_alert_folds_into_the_episode(

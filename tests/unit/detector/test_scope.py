@@ -261,3 +261,9 @@ def test_a_selector_of_great_length_is_read_in_little_time() -> None:
         LabelSelector.parse("a" * 100_000 + " in (", key="k")
     with pytest.raises(ConfigError):
         LabelSelector.parse("a." * 50_000 + "/b", key="k")
+
+
+def test_a_kind_in_the_plural_is_refused() -> None:
+    with pytest.raises(ConfigErrors, match="did you mean 'Job'") as caught:
+        Scope.of(exclude_kinds=("jobs", "Rollout"))
+    assert [error.key for error in caught.value] == ["watch.exclude_kinds"]

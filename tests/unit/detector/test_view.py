@@ -180,6 +180,7 @@ def test_pods_that_are_not_ready_are_found_by_their_labels(filled: Any) -> None:
     filled.put("Pod", "web-2", READY, labels={"app": "web"})
     filled.put("Pod", "web-3", UNREADY, labels={"app": "web"}, namespace="crm")
     filled.put("Pod", "cart-1", UNREADY, labels={"app": "cart"})
+    filled.put("Pod", "migrate-1", {"status": {"phase": "Succeeded"}}, labels={"app": "web"})
     expected = ObjectRef(kind="Pod", namespace="shop", name="web-1")
     assert filled.view.unready_roots("shop", {"app": "web"}) == {expected}
     assert filled.view.unready_roots("shop", {}) == frozenset()
@@ -204,7 +205,8 @@ def test_init_containers_are_left_out_where_that_is_wished_but_sidecars_are_none
         ({"matchLabels": {"app": "web", "tier": "front"}}, False),
         ({"matchLabels": {"app": "cart"}}, False),
         ({}, True),
-        ({"matchExpressions": [{"key": "app", "operator": "In", "values": ["cart"]}]}, True),
+        ({"matchExpressions": [{"key": "app", "operator": "In", "values": ["cart"]}]}, False),
+        ({"matchExpressions": [{"key": "app", "operator": "In", "values": ["cart", "web"]}]}, True),
     ],
 )
 def test_a_budget_keeps_the_workload_whose_pods_it_selects(filled: Any, selector: Any, expected: bool) -> None:

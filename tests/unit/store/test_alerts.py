@@ -9,7 +9,7 @@ import pytest
 from responder.domain.alert import AlertSource, AlertStatus, Delivery, QuarantinedAlert
 from responder.domain.errors import NotFound
 from responder.domain.incident import State
-from responder.store import alerts, incidents
+from responder.store import alerts, arrivals, incidents
 from responder.store.connection import Connection
 
 FIRING, RESOLVED = AlertStatus.FIRING, AlertStatus.RESOLVED
@@ -17,9 +17,9 @@ FIRING, RESOLVED = AlertStatus.FIRING, AlertStatus.RESOLVED
 
 def take(con: Connection, make: Any, *received: Any, **delivery: Any) -> list[bool]:
     """Store a delivery; for each alert, whether it was news."""
-    rows = alerts.incoming(Delivery(alerts=received, **delivery), make.t0)
-    news = alerts.fold(con, rows)
-    alerts.insert(con, [row for row, new in zip(rows, news, strict=True) if new], alerts.last_seq(con) + 1)
+    rows = arrivals.incoming(Delivery(alerts=received, **delivery), make.t0)
+    news = arrivals.fold(con, rows)
+    arrivals.insert(con, [row for row, new in zip(rows, news, strict=True) if new], arrivals.last_seq(con) + 1)
     return news
 
 
@@ -113,6 +113,7 @@ def test_processed_alert_is_not_processed_or_quarantined_again(con: Connection, 
 
 
 def test_firing_count_takes_the_last_word_of_each_alert(con: Connection, make: Any) -> None:
+    incidents.insert(con, make.incident())
     take(con, make, make.alert(), make.alert(fingerprint="f2"), make.alert(status=RESOLVED))
     make.join(con, [1, 2, 3], "inc-1")
     assert alerts.firing_count(con, "inc-1") == 1
@@ -120,15 +121,18 @@ def test_firing_count_takes_the_last_word_of_each_alert(con: Connection, make: A
 
 
 @pytest.mark.inv(5)
-@pytest.mark.parametrize(("grace_seconds", "after", "news"), [(300, 299, False), (300, 301, True), (0.5, 1, True)])
+@pytest.mark.parametrize(
+    ("grace_seconds", "after", "news"),
+    [(300, 299, False), (300, 301, True), (0.5, 1, True), (300, -299, False), (300, -3 * 86400, True)],
+)
 def test_alert_that_still_fires_after_its_incident_was_closed_is_news_once_the_grace_is_over(
     con: Connection, make: Any, grace_seconds: float, after: float, news: bool
 ) -> None:
     take(con, make, make.alert())
     make.join(con, [1], "inc-1")
     incidents.insert(con, make.incident(state=State.RESOLVED, resolved_at=make.t0))
-    rows = alerts.incoming(Delivery(alerts=(make.alert(),)), make.at(after))
-    assert alerts.fold(con, rows, grace_seconds) == [news]
+    rows = arrivals.incoming(Delivery(alerts=(make.alert(),)), make.at(after))
+    assert arrivals.fold(con, rows, grace_seconds) == [news]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from responder.domain.alert import Alert, AlertStatus, Delivery
 from responder.domain.errors import NotFound
 from responder.domain.incident import Incident, State
 from responder.domain.refs import ObjectRef
-from responder.store import alerts, incidents
+from responder.store import alerts, arrivals, incidents
 from responder.store.batch import Batch, Entry
 from responder.store.connection import Connection
 
@@ -30,8 +30,8 @@ def shared(make: Any, **fields: Any) -> Incident:
 def arrived(con: Connection, make: Any, name: str, **fields: Any) -> Entry:
     """A pending alert about a Deployment."""
     alert: Alert = make.alert(**{"fingerprint": f"f-{name}"} | fields)
-    rows = alerts.incoming(Delivery(alerts=(alert,)), make.t0)
-    alerts.insert(con, rows, alerts.last_seq(con) + 1)
+    rows = arrivals.incoming(Delivery(alerts=(alert,)), make.t0)
+    arrivals.insert(con, rows, arrivals.last_seq(con) + 1)
     return Entry(pending=alerts.pending(con)[-1], root=ref(name), key=ref(name).key)
 
 
@@ -123,10 +123,31 @@ def test_a_batch_counts_what_fires_as_the_record_does(con: Connection, make: Any
         batch.record(entry, incident, "joins")
     batch.flush()
     assert batch.firing(incident) == alerts.firing_count(con, "inc-9") == 2
-    assert alerts.firing_counts(con, ["inc-9", "inc-0"]) == {"inc-9": 2}
+    assert alerts.firing_counts(con, ["inc-9", "inc-0"]) == {"inc-9": (2, 0)}
     assert alerts.firing_members(con, "inc-9") == ("Deployment/shop/b", "Deployment/shop/c")
     assert alerts.firing_count(con, "inc-9", "Deployment/shop/b") == 1
     assert alerts.firing_count(con, "inc-9", "Deployment/shop/a") == 0
+
+
+@pytest.mark.inv(6)
+@pytest.mark.parametrize(("labels", "counted"), [({}, 0), ({"proactive": "true"}, 1)], ids=["trouble", "a warning"])
+def test_a_warning_keeps_no_incident_open_but_one_that_warns(
+    con: Connection, make: Any, labels: Any, counted: int
+) -> None:
+    incident = shared(make, labels=labels, state=State.ESCALATED)
+    incidents.insert(con, incident)
+    entries = [
+        arrived(con, make, "a", fingerprint="w", labels={"alertname": "A", "proactive": "true"}),
+        arrived(con, make, "a"),
+        arrived(con, make, "a", status=RESOLVED, ends_at=make.at(1)),
+    ]
+    batch = Batch(con, entries)
+    for entry in entries:
+        batch.record(entry, incident, "joins")
+    batch.flush()
+    assert batch.firing(incident) == Batch(con, [entries[0]]).firing(incident) == counted
+    assert alerts.firing_count(con, "inc-9") == len(alerts.firing_members(con, "inc-9")) == counted
+    assert alerts.quiet_escalated(con) == (() if counted else ("inc-9",))
 
 
 def test_a_late_copy_is_nobodys_last_word(con: Connection, make: Any) -> None:

@@ -13,7 +13,7 @@ import pytest
 from responder.domain.alert import Delivery
 from responder.domain.execution import ExecutionKind, ExecutionOutcome, VerdictKind
 from responder.domain.incident import State
-from responder.store import alerts, decisions, executions, incidents, investigations, plans
+from responder.store import arrivals, decisions, executions, incidents, investigations, plans
 from responder.store.connection import Connection
 
 VIEWS = {
@@ -53,7 +53,7 @@ def history(con: Connection, make: Any) -> Connection:
     executions.record_outcome(con, replace(undo, outcome=ExecutionOutcome.APPLIED))
     decisions.insert(con, incident_id="inc-3", at=make.at(7), rule="", mode="report", rule_set="d")
     two = (make.alert(), make.alert(fingerprint="f2"))
-    alerts.insert(con, alerts.incoming(Delivery(alerts=two), make.t0), 1)
+    arrivals.insert(con, arrivals.incoming(Delivery(alerts=two), make.t0), 1)
     make.join(con, [1, 2], "inc-1", "opens")
     return con
 

@@ -28,7 +28,13 @@ async def _stops_half_way(place: Place) -> None:
     await place.patch("Deployment", "web", container_patch(readinessProbe=never))
     await place.until("Deployment", "web", lambda body: 0 < body["status"].get("updatedReplicas", 0) < 4)
     await place.patch("Deployment", "web", {"spec": {"paused": True}})
-    await place.until("Deployment", "web", condition("Progressing", "Unknown", "DeploymentPaused"))
+    paused = condition("Progressing", "Unknown", "DeploymentPaused")
+    await place.until("Deployment", "web", lambda body: paused(body) and _is_observed(body))
+
+
+def _is_observed(body: Any) -> bool:
+    """The controller writes the condition first and tells in a second write that it has seen the change."""
+    return bool(body["status"].get("observedGeneration") == body["metadata"]["generation"])
 
 
 async def _lacks_its_target(place: Place) -> None:
