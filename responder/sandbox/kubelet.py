@@ -74,6 +74,8 @@ class Kubelet:
         await self._server.start()
         try:
             await self._register()
+            # Before any pod is reported on: the node controller would take back what a silent node says.
+            await self._renew_lease()
         except ApiFailure:
             await self.stop()
             raise
