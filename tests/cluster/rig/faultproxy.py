@@ -19,6 +19,8 @@ import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 
+_GRACE_SECONDS = 0.05
+"""For requests in progress; they are cut then. At 0 the server would wait for them without end."""
 _HOP_BY_HOP = ("Host", "Connection", "Transfer-Encoding", "Content-Length", "Content-Encoding", "Accept-Encoding")
 
 
@@ -94,7 +96,7 @@ class FaultProxy:
         assert self._listener is not None
         assert self._server is not None
         self._listener.close()
-        await self._server.shutdown(0)
+        await self._server.shutdown(_GRACE_SECONDS)
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         body = await request.read()
