@@ -89,6 +89,15 @@ class Metrics:
         self.watch_relists = Gauge(
             "clopus_watch_relists", "Complete lists after the first one, since the start.", ["kind"], registry=registry
         )
+        self.watch_failures = Gauge(
+            "clopus_watch_failures", "Lists and watches that failed, since the start.", ["kind"], registry=registry
+        )
+        self.watch_undelivered = Gauge(
+            "clopus_watch_undelivered",
+            "News of a watch that Clopus failed to take in, since the start; a fault of Clopus.",
+            ["kind"],
+            registry=registry,
+        )
         self.watch_last_event_age = Gauge(
             "clopus_watch_last_event_age_seconds", "Time since the newest event of a kind.", ["kind"], registry=registry
         )

@@ -325,7 +325,7 @@ class Reflector:
     async def _delivered(self, call: Awaitable[None]) -> bool:
         try:
             await call
-        except Exception:
+        except Exception:  # whoever listens has failed, and the watch must not go blind for it
             self._undelivered += 1
             log.exception("sink failed", kind=self._kind, namespace=self._namespace)
             return False

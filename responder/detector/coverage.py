@@ -96,6 +96,8 @@ class Coverage:
             metrics.watches.labels(**labels).set(len(statuses))
             metrics.watch_objects.labels(**labels).set(sum(status.objects for status in statuses))
             metrics.watch_relists.labels(**labels).set(sum(status.relists for status in statuses))
+            metrics.watch_failures.labels(**labels).set(sum(status.failures for status in statuses))
+            metrics.watch_undelivered.labels(**labels).set(sum(status.undelivered for status in statuses))
             ages = [at - status.last_event for status in statuses if status.last_event is not None]
             metrics.watch_last_event_age.labels(**labels).set(min(ages) if ages else float("nan"))
 
