@@ -31,10 +31,16 @@ class Pattern:
     """A compiled expression that also bears text which is not valid Unicode."""
 
     expression: str
+    memory: int = 0
+    """Bytes for the states of a large expression, which is slow without; 0: what RE2 takes by itself (8 MiB)."""
     _compiled: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_compiled", re2.compile(self.expression))
+        options = re2.Options()
+        options.log_errors = False
+        if self.memory:
+            options.max_mem = self.memory
+        object.__setattr__(self, "_compiled", re2.compile(self.expression, options))
 
     def first(self, text: str) -> Hit | None:
         return next(self.each(text), None)

@@ -14,10 +14,10 @@ from datetime import datetime
 
 import orjson
 
-from responder.detector.redaction import redacted
 from responder.domain.difference import below
 from responder.domain.manifest import Json, Manifest, decided, dig, instant, items, mapping, text
 from responder.redact import redact
+from responder.redact.objects import redacted
 
 RECORDED_KINDS = (
     "Deployment",

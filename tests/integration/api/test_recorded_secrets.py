@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from responder.analyzer.heuristics import HeuristicAnalyzer
+from responder.analyzer.protocol import Assignment
 from responder.cluster.owners import live_object
 from responder.cluster.watch import Delta, DeltaType
 from responder.detector.recorder import Recorder
@@ -20,6 +21,7 @@ from responder.domain.snapshot import Snapshot
 from responder.domain.workload import parse_workload
 from responder.pipeline.changes import with_changes
 from responder.pipeline.context import Context
+from responder.redact.placeholders import Placeholders
 from responder.store import incidents, investigations, versions
 
 SECRETS = (
@@ -118,8 +120,10 @@ async def investigated(api: Any, store: Any) -> Any:
     ctx = cast("Context", SimpleNamespace(store=store))
     snapshot = await with_changes(ctx, incident, snapshot)
     assert {version.ref.name for version in snapshot.changes} == {"web", "app"}
-    analyzer = HeuristicAnalyzer(mint=lambda prefix: f"{prefix}-1", now=api.services.now)
-    answer = await analyzer.investigate(incident, snapshot, number=1, deadline=10)
+    assignment = Assignment(
+        id="inv-1", number=1, incident=incident, snapshot=snapshot, seconds=10, secrets=Placeholders()
+    )
+    answer = await HeuristicAnalyzer(now=api.services.now).investigate(assignment)
 
     def record(con: Any) -> None:
         incidents.insert(con, incident)
