@@ -17,6 +17,7 @@ from responder.domain.manifest import Json, Manifest, decided, dig, without_repl
 from responder.domain.refs import ObjectRef
 from responder.domain.visible import visible
 from responder.redact import is_secret_name, redact
+from responder.redact.objects import redacted
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 """The whole object once more, as text in one annotation."""
@@ -61,7 +62,9 @@ def _yaml(body: Manifest) -> str:
 
 
 def _without_secrets(value: Json) -> Json:
-    """The tree with the values of variables that are named like secrets, and kubectl's copy of them, marked."""
+    """Values of variables and options named like secrets marked, and those in the copy that kubectl keeps of them."""
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return redacted({"args": value}, salt="").body["args"]
     if isinstance(value, list):
         return [_without_secrets(item) for item in value]
     if not isinstance(value, dict):

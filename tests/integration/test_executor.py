@@ -149,14 +149,14 @@ class Rig:
     async def live(self) -> LiveObject:
         return await self.cluster.get(WEB)
 
-    async def plan(self, action: Action | None = None) -> Plan:
+    async def plan(self, action: Action | None = None, *, suggested_by: tuple[str, ...] = ("heuristic",)) -> Plan:
         """A plan as the pipeline makes one, stored and approved by a person."""
         live = await self.live()
         action = action or SetImage(target=live.ref, container="web", image="registry.example/shop/web:1.4")
         snapshot = await collect(self.cluster, live.ref, now=self.now(), namespaces=("shop",))
         plan = await make_plan(
             self.cluster,
-            Proposal(action=action, reason="r", finding="image.not_found", evidence=("e1",)),
+            Proposal(action=action, reason="r", finding="image.not_found", evidence=("e1",), suggested_by=suggested_by),
             snapshot=snapshot,
             verdict=PolicyVerdict(admitted=True, autonomous=False),
             incident_id="inc-1",
@@ -264,6 +264,16 @@ async def _rolled_out(rig: Rig) -> None:
 
 def image(live: LiveObject) -> Any:
     return dig(live.body, "spec", "template", "spec", "containers", 0, "image")
+
+
+async def test_a_plan_that_only_a_model_suggests_says_so_first(rig: Rig) -> None:
+    plan = await rig.plan(suggested_by=("claude",))
+    assert plan.warnings[0] == "suggested by a language model (claude) alone: no detector supports it"
+
+
+async def test_a_plan_that_a_detector_suggests_too_says_nothing_of_models(rig: Rig) -> None:
+    plan = await rig.plan(suggested_by=("heuristic", "claude"))
+    assert not any("model" in warning for warning in plan.warnings)
 
 
 @pytest.mark.inv(24, 25)

@@ -7,8 +7,8 @@ A list item is addressed by position, so a `test` of its name guards every such 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, MutableMapping, MutableSequence
-from typing import TypeAlias
+from collections.abc import Iterator, Mapping, MutableMapping, MutableSequence
+from contextlib import contextmanager
 
 from responder.domain.action import Permission
 from responder.domain.errors import PlanInvalid
@@ -17,8 +17,9 @@ from responder.domain.plan import Change, Check, PatchOp
 from responder.domain.refs import WORKLOAD_KINDS
 from responder.domain.snapshot import Snapshot
 from responder.domain.workload import Container, Workload
-
-Path: TypeAlias = tuple[str | int, ...]
+from responder.fixer.actions.operations import Path as Path
+from responder.fixer.actions.operations import pointer
+from responder.fixer.actions.plaintext import require_no_plain_secrets
 
 TEMPLATE: Path = ("spec", "template")
 POD_SPEC: Path = (*TEMPLATE, "spec")
@@ -27,11 +28,6 @@ PATCH_WORKLOADS = tuple(
     Permission(group="apps", resource=resource, verbs=("patch",))
     for resource in ("deployments", "statefulsets", "daemonsets")
 )
-
-
-def pointer(path: Path) -> str:
-    """JSON pointer, RFC 6901."""
-    return "".join("/" + str(token).replace("~", "~0").replace("/", "~1") for token in path)
 
 
 def container_path(body: Manifest, name: str) -> Path | None:
@@ -111,10 +107,37 @@ class TemplateEdit:
         self._record(PatchOp(op="add", path=at, value=dict(item)), undo)
         present.append(dict(item))
 
+    def insert(self, path: Path, item: Json) -> None:
+        """Put `item` into a list, in front of what stands at `path` now."""
+        above = self._list_above(path)
+        at = pointer(path)
+        undo = (*self._name_tests(path, item), PatchOp(op="remove", path=at))
+        self._record(PatchOp(op="add", path=at, value=copy.deepcopy(item)), undo)
+        above.insert(int(path[-1]), copy.deepcopy(item))
+
+    def remove(self, path: Path) -> None:
+        """Take away the key or list item at `path`."""
+        old = copy.deepcopy(dig(self._body, *path))
+        above = dig(self._body, *path[:-1])
+        if isinstance(above, MutableSequence):
+            self._forward.extend(self._name_tests(path, old))
+        self._record(PatchOp(op="remove", path=pointer(path)), (PatchOp(op="add", path=pointer(path), value=old),))
+        del above[path[-1]]
+
+    @contextmanager
+    def named(self, path: Path) -> Iterator[None]:
+        """Guard what is recorded within by `test`s of the name of the list item at `path`: where the item stands by
+        then, which may be another place than in the live object."""
+        start, before = len(self._forward), self._name_tests(path, dig(self._body, *path))
+        yield
+        if len(self._forward) > start:
+            self._forward[start:start] = before
+            self._backward.append(self._name_tests(path, dig(self._body, *path)))
+
     def change(self, *, replicas_at_risk: int) -> Change:
         """
         Raises:
-            PlanInvalid: nothing was asked that is not so already.
+            PlanInvalid: nothing was asked that is not so already, or a secret would stand in the change.
         """
         if not self._forward:
             raise PlanInvalid(f"{self._live.ref} is already as the action wants it: there is nothing to change")
@@ -137,6 +160,17 @@ class TemplateEdit:
             node = below
         return len(path) - 1
 
+    def _list_above(self, path: Path) -> MutableSequence[Json]:
+        found = dig(self._body, *path[:-1])
+        if not isinstance(found, MutableSequence):
+            raise TypeError(f"{pointer(path[:-1])} is no list")
+        return found
+
+    @staticmethod
+    def _name_tests(path: Path, item: Json) -> tuple[PatchOp, ...]:
+        name = text(item, "name")
+        return (PatchOp(op="test", path=pointer((*path, "name")), value=name),) if name else ()
+
     def _record(self, forward: PatchOp, backward: tuple[PatchOp, ...]) -> None:
         self._forward.append(forward)
         self._backward.append(backward)
@@ -150,6 +184,11 @@ class TemplateEdit:
 def change_of(
     live: LiveObject, *, patch: tuple[PatchOp, ...], inverse: tuple[PatchOp, ...], replicas_at_risk: int
 ) -> Change:
+    """
+    Raises:
+        PlanInvalid: the change, or its undoing, would write a secret in plain text.
+    """
+    require_no_plain_secrets(live, patch, inverse)
     return Change(
         target=live.ref,
         resource_version=live.resource_version,

@@ -1,4 +1,7 @@
-"""`undo_rollout`: the pod template of an earlier revision that has served, in place of one that is broken."""
+"""`undo_rollout`: the pod template of an earlier revision that has served, in place of one that is broken.
+
+Only the fields that differ are written and kept on record: see `template_diff`.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,9 @@ from responder.fixer.actions.template import (
     TEMPLATE,
     TemplateEdit,
     check_workload,
-    covers,
     replicas_of,
 )
+from responder.fixer.actions.template_diff import bring_to, stands
 
 _REVISION_LABELS = frozenset({"pod-template-hash", "controller-revision-hash", "pod-template-generation"})
 """Labels that controllers put on a revision's pods; in a workload's own template they would pin the revision."""
@@ -54,7 +57,7 @@ class UndoRolloutHandler:
         if not list(dig(template, "spec", "containers") or ()):
             raise PlanInvalid(f"the stored template of revision {action.to_revision} names no container")
         edit = TemplateEdit(live)
-        edit.put(TEMPLATE, template)
+        bring_to(edit, TEMPLATE, template)
         return edit.change(replicas_at_risk=replicas_of(snapshot))
 
     def warnings(self, action: UndoRollout, snapshot: Snapshot) -> tuple[str, ...]:
@@ -72,8 +75,7 @@ class UndoRolloutHandler:
         )
 
     def in_place(self, action: UndoRollout, change: Change, body: Manifest) -> bool:
-        template = next((op.value for op in change.patch if op.op == "replace"), None)
-        return template is not None and covers(dig(body, *TEMPLATE), template)
+        return stands(change, body)
 
 
 def _own_template(raw: Json) -> Json:

@@ -212,6 +212,7 @@ class Make:
             "reason": "the tag does not exist",
             "finding": "image.not_found",
             "evidence": ("e1",),
+            "suggested_by": ("heuristic",),
         }
         return Proposal(**{**given, **changes})
 

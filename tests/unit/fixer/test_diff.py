@@ -122,3 +122,16 @@ def test_secrets_written_into_the_object_do_not_stand_in_the_diff() -> None:
     assert "hunter2" not in text
     assert "s3cret" not in text
     assert "+      - image: nginx" in text or "image: nginx" in text
+
+
+@pytest.mark.inv(47)
+def test_the_secret_behind_an_option_does_not_stand_in_the_diff() -> None:
+    def deployment(image: str) -> dict[str, object]:
+        container = {"name": "web", "image": image, "args": ["--user", "shop", "--password", "hunter2"]}
+        return {"kind": "Deployment", "spec": {"template": {"spec": {"containers": [container]}}}}
+
+    text = render_diff(
+        deployment("nignx"), deployment("nginx"), ObjectRef(kind="Deployment", namespace="a", name="web")
+    )
+    assert "hunter2" not in text
+    assert "image: nginx" in text

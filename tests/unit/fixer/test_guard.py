@@ -171,6 +171,9 @@ OBJECTIONS: list[tuple[str, Callable[[Any], dict[str, Any]], str]] = [
     ("rule in flight", lambda m: {"facts": m.facts(rule_in_flight=1)}, "concurrent_rule"),
     ("no evidence", lambda m: {"proposal": m.proposal(evidence=())}, "evidence_cited"),
     ("no finding", lambda m: {"proposal": m.proposal(finding="")}, "evidence_cited"),
+    ("a model alone", lambda m: {"proposal": m.proposal(suggested_by=("claude",))}, "detector_agrees"),
+    ("nobody on record", lambda m: {"proposal": m.proposal(suggested_by=())}, "detector_agrees"),
+    ("a name like the detectors'", lambda m: {"proposal": m.proposal(suggested_by=("heuristiс",))}, "detector_agrees"),
     ("truncated alerts", lambda m: {"facts": m.facts(truncated_alerts=1)}, "alerts_complete"),
     ("shared cause", lambda m: {"facts": m.facts(shared_cause="image/shop/web:1.9")}, "cause_not_shared"),
     (
@@ -191,7 +194,7 @@ OBJECTIONS: list[tuple[str, Callable[[Any], dict[str, Any]], str]] = [
 ]
 
 
-@pytest.mark.inv(27, 28, 44)
+@pytest.mark.inv(27, 28, 40, 44)
 @pytest.mark.parametrize(("given", "check"), [o[1:] for o in OBJECTIONS], ids=[o[0] for o in OBJECTIONS])
 def test_each_objection_alone_leaves_the_plan_to_a_human(
     make: Any, given: Callable[[Any], dict[str, Any]], check: str
@@ -200,6 +203,37 @@ def test_each_objection_alone_leaves_the_plan_to_a_human(
     assert found.admitted
     assert not found.autonomous
     assert objections(found) == {check}
+
+
+@pytest.mark.inv(40)
+def test_policy_may_approve_what_a_detector_and_a_model_suggest(make: Any) -> None:
+    assert verdict(make, proposal=make.proposal(suggested_by=("heuristic", "claude"))).autonomous
+
+
+@pytest.mark.inv(40)
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (("claude",), "suggested by a language model (claude) alone: no detector supports it"),
+        (
+            ("claude", "openai_compatible"),
+            "suggested by a language model (claude) and a language model (openai_compatible) alone: "
+            "no detector supports it",
+        ),
+        (("drill",), "suggested by an exercise (drill) alone: no detector supports it"),
+        ((), "suggested by nobody on record: no detector supports it"),
+        (("heuristic", "claude"), "the detectors suggest it"),
+    ],
+)
+def test_who_suggests_an_action_is_named(make: Any, names: tuple[str, ...], told: str) -> None:
+    found = verdict(make, proposal=make.proposal(suggested_by=names))
+    assert next(check.detail for check in found.checks if check.name == "detector_agrees") == told
+
+
+@pytest.mark.inv(40, 44)
+def test_a_model_alone_without_evidence_meets_both_objections(make: Any) -> None:
+    found = verdict(make, proposal=make.proposal(suggested_by=("claude",), evidence=()))
+    assert objections(found) == {"detector_agrees", "evidence_cited"}
 
 
 @pytest.mark.inv(33)

@@ -346,6 +346,16 @@ def test_progress_is_another_fault_in_the_place_of_the_answered_one(
     assert found.kind is kind
 
 
+@pytest.mark.inv(34)
+def test_a_fault_that_only_a_model_named_is_never_seen_to_be_gone(make: Any) -> None:
+    plan = replace(make.plan(), finding="model.bad_flag")
+    snapshot = ill(make, waiting="CrashLoopBackOff", ready=2)
+    found = verdict(
+        make, snapshot, 65, plan=plan, findings=(make.finding("crash.permission"),), has_next=True, answered=frozenset()
+    )
+    assert found.kind is VerdictKind.PENDING
+
+
 def test_a_healthy_workload_has_not_progressed_but_soaks(make: Any) -> None:
     findings = (make.finding("crash.permission"),)
     assert verdict(make, well(make), 65, findings=findings, has_next=True).kind is VerdictKind.PENDING
