@@ -217,10 +217,92 @@ class Changes(_Section):
 
 
 class Prometheus(_Section):
-    """Where metrics are asked for. Nothing depends on it but the check of volumes."""
+    """Where metrics are asked for: by the check of volumes, and by language models where they look."""
 
     url: str = Field(default="", pattern=_URL, description="Base URL of Prometheus; empty: none")
     token_file: Path | None = Field(default=None, description="Bearer token for it")
+
+
+class Analysis(_Section):
+    """What investigations by a language model may cost. At a limit the detectors' answer stands."""
+
+    concurrent: int = Field(
+        default=3, ge=1, le=64, description="Investigations by models at once, count; always fewer than workers"
+    )
+    max_turns: int = Field(default=12, ge=1, le=100, description="Replies of a model in one investigation, count")
+    max_tool_calls: int = Field(default=40, ge=0, le=1000, description="Looks in one investigation, count")
+    max_evidence_bytes: int = Field(
+        default=262_144, ge=1024, description="Told to a model in one investigation, tool results together, bytes"
+    )
+    max_tokens: int = Field(
+        default=1_000_000, ge=1000, description="In one investigation, read and written together, count"
+    )
+    max_usd: float = Field(default=10.0, ge=0, description="One investigation, US dollars")
+    max_usd_per_hour: float = Field(default=30.0, ge=0, description="All investigations of any 60 minutes, US dollars")
+    max_usd_per_day: float = Field(default=100.0, ge=0, description="All investigations of any 24 hours, US dollars")
+    max_usd_per_namespace_day: float = Field(
+        default=40.0, ge=0, description="Those about one namespace in any 24 hours, US dollars: no tenant spends it all"
+    )
+    max_tokens_per_day: int = Field(
+        default=20_000_000, ge=1000, description="All investigations of any 24 hours, read and written, count"
+    )
+    request_seconds: float = Field(
+        default=180.0,
+        gt=0,
+        description="One request to a provider, seconds; one that hangs leaves time for the next analyzer",
+    )
+    retry_seconds: float = Field(
+        default=60.0,
+        ge=0,
+        le=600,
+        description="A request that a provider did not answer is repeated this long, seconds",
+    )
+    keep_snapshot_days: float = Field(
+        default=14.0, gt=0, description="What investigations looked at is kept this long for replays, days"
+    )
+    system_prompt_file: Path | None = Field(
+        default=None, description="Text added to the system prompt: what is special about this cluster"
+    )
+
+
+class Claude(_Section):
+    """The analyzer `claude`. Without a model it is not used."""
+
+    model: str = Field(default="", description="Model id, as the provider names it")
+    platform: Literal["direct", "bedrock", "vertex"] = Field(default="direct", description="Whose API is called")
+    base_url: str = Field(default="", pattern=_URL, description="Gateway in place of the platform's own address")
+    api_key_file: Path | None = Field(
+        default=None, description="File with the API key; of bedrock and vertex the bearer token. Read again on change"
+    )
+    region: str = Field(default="", description="Of bedrock and vertex")
+    project: str = Field(default="", description="Of vertex: the project's id")
+    max_output_tokens: int = Field(default=8192, ge=256, le=64_000, description="Of one reply, count")
+    effort: Literal["", "low", "medium", "high"] = Field(
+        default="", description="How hard it thinks; empty: its default"
+    )
+    thinking: bool = Field(default=True, description="Have its reasoning told, in summary")
+    usd_per_million_input: float = Field(default=15.0, ge=0, description="Price of tokens read, US dollars")
+    usd_per_million_cache_read: float = Field(default=1.5, ge=0, description="Of those from the cache")
+    usd_per_million_cache_write: float = Field(default=18.75, ge=0, description="Of those written to the cache")
+    usd_per_million_output: float = Field(default=75.0, ge=0, description="Of tokens written")
+
+
+class OpenaiCompatible(_Section):
+    """The analyzer `openai_compatible`: Chat Completions with tools (vLLM, Ollama, llama.cpp, gateways)."""
+
+    model: str = Field(default="", description="Model id, as the server names it; empty: the analyzer is not used")
+    base_url: str = Field(default="", pattern=_URL, description="The API's address, with its `/v1`")
+    api_key_file: Path | None = Field(
+        default=None, description="File with the API key, if it needs one. Read again on change"
+    )
+    max_output_tokens: int = Field(default=4096, ge=256, le=64_000, description="Of one reply, count")
+    usd_per_million_input: float | None = Field(
+        default=None, ge=0, description="Price of tokens read, US dollars; has to be said, 0 for a model of your own"
+    )
+    usd_per_million_cache_read: float | None = Field(
+        default=None, ge=0, description="Of those from a cache; empty: as read"
+    )
+    usd_per_million_output: float | None = Field(default=None, ge=0, description="Of tokens written; has to be said")
 
 
 class Log(_Section):
@@ -248,6 +330,9 @@ class Settings(_Section):
     watch: Watch = Watch()
     changes: Changes = Changes()
     prometheus: Prometheus = Prometheus()
+    analysis: Analysis = Analysis()
+    claude: Claude = Claude()
+    openai_compatible: OpenaiCompatible = OpenaiCompatible()
     log: Log = Log()
 
 

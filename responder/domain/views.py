@@ -8,14 +8,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import takewhile
+from typing import Self
 
 from responder.domain.alert import Alert
 from responder.domain.audit import AuditRecord
 from responder.domain.execution import Execution, Verification
 from responder.domain.incident import Incident
-from responder.domain.investigation import Conclusion, Finding, Investigation, Proposal, RuledOut, Unchecked
+from responder.domain.investigation import (
+    Attempt,
+    Conclusion,
+    Consulted,
+    Finding,
+    Investigation,
+    Proposal,
+    RuledOut,
+    Step,
+    Unchecked,
+    Usage,
+)
 from responder.domain.plan import Approval, Plan
 from responder.domain.refs import ObjectRef
+from responder.domain.snapshot import Snapshot
 from responder.domain.versions import ObjectVersion
 
 
@@ -54,6 +68,8 @@ class DecisionView:
     rule_set: str
     """Digest of the rule set that was in force."""
     why: tuple[str, ...] = ()
+    consulted: tuple[Consulted, ...] = ()
+    """Analyzers beside the detectors, in the order in which their turn came."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +79,10 @@ class InvestigationSummary:
     id: str
     number: int
     analyzer: str
+    model: str = ""
     started_at: datetime
-    ended_at: datetime
+    ended_at: datetime | None
+    """None while it runs."""
     conclusion: Conclusion
     summary: str
     findings: tuple[Finding, ...] = ()
@@ -73,7 +91,32 @@ class InvestigationSummary:
     proposals: tuple[Proposal, ...] = ()
     evidence_count: int = 0
     step_count: int = 0
+    usage: Usage | None = None
     cost_usd: float = 0.0
+    provider_seconds: float = 0.0
+
+    @classmethod
+    def of(cls, run: Investigation, *, evidence_count: int, step_count: int) -> Self:
+        """The counts are told apart from `run`, which may have been read without its evidence and steps."""
+        return cls(
+            id=run.id,
+            number=run.number,
+            analyzer=run.analyzer,
+            model=run.model,
+            started_at=run.started_at,
+            ended_at=run.ended_at,
+            conclusion=run.conclusion,
+            summary=run.summary,
+            findings=run.findings,
+            ruled_out=run.ruled_out,
+            unchecked=run.unchecked,
+            proposals=run.proposals,
+            evidence_count=evidence_count,
+            step_count=step_count,
+            usage=run.usage,
+            cost_usd=run.cost_usd,
+            provider_seconds=run.provider_seconds,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +166,47 @@ class Reasoning:
 
     incident_id: str
     investigations: tuple[Investigation, ...]
+    attempts: tuple[Attempt, ...] = ()
+    """The changes that were planned between them, oldest first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """All that another analyzer needs to work on an incident once more, without its cluster."""
+
+    incident: Incident
+    snapshot: Snapshot | None
+    """What the detectors looked at last, redacted; None where it is not kept, or not any more."""
+    snapshot_of: str = ""
+    """Id of the investigation that it was taken for."""
+    problem: str = ""
+    """Why there is no snapshot."""
+    investigations: tuple[Investigation, ...] = ()
+    """Oldest first."""
+    attempts: tuple[Attempt, ...] = ()
+    """Oldest first."""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    """Of the alert that came last."""
+
+    @property
+    def look(self) -> tuple[Investigation, ...]:
+        """The run that the snapshot was taken for, and those on the same snapshot after it; empty without one."""
+        ids = [run.id for run in self.investigations]
+        if self.snapshot_of not in ids:
+            return ()
+        first, *others = self.investigations[ids.index(self.snapshot_of) :]
+        following = takewhile(lambda run: run.analyzer != first.analyzer, others)
+        return (first, *following)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepEvent:
+    """One step as the stream tells it, once it is on record."""
+
+    incident_id: str
+    investigation_id: str
+    analyzer: str
+    step: Step
 
 
 @dataclass(frozen=True, kw_only=True)
