@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
@@ -38,6 +38,8 @@ class Endpoint:
     summary: str
     answer: type | None
     """Type of the JSON answer; None for another format."""
+    events: Mapping[str, type] = field(default_factory=dict)
+    """Of a stream of events: name -> type of its JSON data."""
     body: type | None = None
     """Type of the JSON body; None where there is none."""
     query: tuple[Parameter, ...] = ()

@@ -13,7 +13,6 @@ from responder.api.endpoint import IDENTITY, Endpoint, Parameter, answer
 from responder.api.requests import CURSOR, LIMIT, Query, read_body
 from responder.api.services import SERVICES
 from responder.domain.incident import Incident, State
-from responder.domain.investigation import Investigation
 from responder.domain.views import (
     AlertView,
     DecisionView,
@@ -23,7 +22,8 @@ from responder.domain.views import (
     InvestigationSummary,
     Reasoning,
 )
-from responder.store import alerts, decisions, executions, incidents, investigations, plans
+from responder.store import alerts, attempts, decisions, executions, incidents, investigations, plans
+from responder.store.investigations import Outline
 from responder.store.store import Connection
 
 MAX_ALERTS = 500
@@ -68,7 +68,11 @@ async def get_reasoning(request: web.Request) -> web.Response:
 
     def read(con: Connection) -> Reasoning:
         incidents.get(con, incident_id)
-        return Reasoning(incident_id=incident_id, investigations=investigations.of_incident(con, incident_id))
+        return Reasoning(
+            incident_id=incident_id,
+            investigations=investigations.of_incident(con, incident_id),
+            attempts=attempts.of_incident(con, incident_id),
+        )
 
     return answer(await request.app[SERVICES].store.read(read))
 
@@ -90,7 +94,7 @@ def _detail(con: Connection, incident_id: str) -> IncidentDetail:
         ),
         timeline=incidents.timeline(con, incident_id),
         decisions=_decisions(con, incident_id),
-        investigations=tuple(_summary(item) for item in investigations.of_incident(con, incident_id)),
+        investigations=tuple(_summary(item) for item in investigations.summaries_of_incident(con, incident_id)),
         plans=tuple(plan_view(con, plan) for plan in plans.of_incident(con, incident_id)),
         executions=tuple(
             ExecutionView(execution=item, verifications=executions.verifications(con, item.id))
@@ -109,27 +113,15 @@ def _decisions(con: Connection, incident_id: str) -> tuple[DecisionView, ...]:
             mode=item.mode,
             rule_set=item.rule_set,
             why=item.why,
+            consulted=item.consulted,
         )
         for item in decisions.of_incident(con, incident_id)
     )
 
 
-def _summary(investigation: Investigation) -> InvestigationSummary:
-    return InvestigationSummary(
-        id=investigation.id,
-        number=investigation.number,
-        analyzer=investigation.analyzer,
-        started_at=investigation.started_at,
-        ended_at=investigation.ended_at,
-        conclusion=investigation.conclusion,
-        summary=investigation.summary,
-        findings=investigation.findings,
-        ruled_out=investigation.ruled_out,
-        unchecked=investigation.unchecked,
-        proposals=investigation.proposals,
-        evidence_count=len(investigation.evidence),
-        step_count=len(investigation.steps),
-        cost_usd=investigation.cost_usd,
+def _summary(outline: Outline) -> InvestigationSummary:
+    return InvestigationSummary.of(
+        outline.investigation, evidence_count=outline.evidence_count, step_count=outline.step_count
     )
 
 
@@ -157,7 +149,7 @@ ENDPOINTS = (
         path="/api/v1/incidents/{id}/reasoning",
         handler=get_reasoning,
         role=Role.VIEWER,
-        summary="Its investigations with every step and all evidence.",
+        summary="Its investigations with every step and all evidence, and the changes between them.",
         answer=Reasoning,
         refusals=(404,),
     ),

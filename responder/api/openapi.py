@@ -53,6 +53,8 @@ def _operation(endpoint: Endpoint, schemas: dict[str, Json], problem: Json) -> J
     success: dict[str, Json] = {"description": "Done."}
     if endpoint.answer is not None:
         success["content"] = {"application/json": {"schema": _schema(endpoint.answer, schemas)}}
+    if endpoint.events:
+        success["content"] = {"text/event-stream": _event_stream(endpoint.events, schemas)}
     operation: dict[str, Json] = {
         "summary": endpoint.summary,
         "operationId": endpoint.handler.__name__,
@@ -72,6 +74,11 @@ def _operation(endpoint: Endpoint, schemas: dict[str, Json], problem: Json) -> J
     if endpoint.body is not None:
         operation["requestBody"] = {"content": {"application/json": {"schema": _schema(endpoint.body, schemas)}}}
     return operation
+
+
+def _event_stream(events: Mapping[str, type], schemas: dict[str, Json]) -> Json:
+    """3.1 has no words for what a stream is made of, hence the extension."""
+    return {"schema": {"type": "string"}, "x-events": {name: _schema(kind, schemas) for name, kind in events.items()}}
 
 
 def _path_parameters(path: str) -> list[Json]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from responder.api import approvals, audit, changes, health, incidents, mode, rules, watches
+from responder.api import approvals, audit, changes, health, incidents, mode, recordings, rules, stream, watches
 from responder.api.auth import Role
 from responder.api.endpoint import ROUTES, Endpoint, RouteTable, answer
 from responder.api.middlewares import answer_problems, guard, measure
@@ -22,18 +22,21 @@ def build_app(services: Services) -> web.Application:
     endpoints = (
         _webhook(services),
         *incidents.ENDPOINTS,
+        *recordings.ENDPOINTS,
         *approvals.ENDPOINTS,
         *mode.ENDPOINTS,
         *audit.ENDPOINTS,
         *changes.ENDPOINTS,
         *rules.ENDPOINTS,
         *watches.ENDPOINTS,
+        *stream.ENDPOINTS,
         *health.ENDPOINTS,
         _OPENAPI,
     )
     app = web.Application(middlewares=[measure, answer_problems, guard], client_max_size=services.webhook_max_bytes)
     app[SERVICES] = services
     app[ROUTES] = RouteTable.of(endpoints)
+    stream.prepare(app)
     for endpoint in endpoints:
         app.router.add_route(endpoint.method, endpoint.path, endpoint.handler)
     return app

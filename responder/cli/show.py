@@ -12,7 +12,8 @@ from responder.cli.options import columns, output_option, print_json, server_opt
 from responder.domain.incident import Incident, State
 from responder.domain.views import IncidentDetail, IncidentPage, Reasoning
 from responder.domain.visible import visible
-from responder.reporter.terminal import render_detail, render_reasoning
+from responder.reporter.reasoning import render_reasoning
+from responder.reporter.terminal import render_detail
 
 _LEAST_SUMMARY = 40
 

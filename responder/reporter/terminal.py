@@ -8,18 +8,20 @@ never wrapped or cut, because they are what is approved.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from datetime import datetime
 
+from responder.domain.action import Action
 from responder.domain.audit import AuditRecord
 from responder.domain.execution import ExecutionKind, ExecutionOutcome
 from responder.domain.incident import Incident, State
-from responder.domain.investigation import Evidence, Finding, Investigation
+from responder.domain.investigation import HEURISTIC, Consulted, Finding, Usage
 from responder.domain.plan import Plan, PlanState
 from responder.domain.versions import told
-from responder.domain.views import ExecutionView, IncidentDetail, PlanView, Reasoning
+from responder.domain.views import ExecutionView, IncidentDetail, InvestigationSummary, PlanView
 from responder.domain.visible import visible
+from responder.reporter.costs import told_cost, told_usage
 
 DEFAULT_WIDTH = 100
 """Columns, where no terminal says otherwise."""
@@ -49,11 +51,6 @@ def render_detail(detail: IncidentDetail, *, width: int = DEFAULT_WIDTH, full: b
 def render_plan(plan: Plan, *, width: int = DEFAULT_WIDTH) -> str:
     """Everything a person needs to say yes or no: the action, its risk, the whole diff, what speaks against it."""
     return "\n".join(_plan(PlanView(plan=plan), width, full=False))
-
-
-def render_reasoning(reasoning: Reasoning, *, width: int = DEFAULT_WIDTH) -> str:
-    """Every investigation: its steps in order, then the evidence that they cite."""
-    return "\n\n".join("\n".join(_run(run, width)) for run in reasoning.investigations) or "not investigated yet"
 
 
 def wrapped(label: str, text: str, width: int, *, indent: int = _LABEL) -> list[str]:
@@ -112,20 +109,59 @@ def _rule(detail: IncidentDetail) -> str:
 def _why(detail: IncidentDetail, width: int, *, full: bool) -> list[str]:
     if not detail.investigations:
         return wrapped("why", "not investigated yet", width)
-    run = detail.investigations[-1]
+    run, *others = last_look(detail.investigations)
     shown = run.findings if full else run.findings[:_FINDINGS]
     lines = _listed("why", [_finding(finding) for finding in shown] or [run.summary], width)
     if len(shown) < len(run.findings):
         lines += wrapped("", f"and {len(run.findings) - len(shown)} more findings", width)
+    lines += _listed("opinion", [text for other in others for text in _opinion(other, full=full)], width)
+    lines += _asked(detail, width)
     if full:
         lines += _listed("ruled out", [f"{fact.hypothesis}: {fact.because}" for fact in run.ruled_out], width)
     holes = [f"{hole.what}: {hole.why}" if full else hole.what for hole in run.unchecked]
     return lines + _listed("unseen", holes if full or not holes else ["; ".join(holes)], width)
 
 
+def last_look(runs: Sequence[InvestigationSummary]) -> Sequence[InvestigationSummary]:
+    """The newest run of the detectors and those that followed it; the newest run where the detectors made none."""
+    for place in range(len(runs) - 1, -1, -1):
+        if runs[place].analyzer == HEURISTIC:
+            return runs[place:]
+    return runs[-1:]
+
+
+def _opinion(run: InvestigationSummary, *, full: bool) -> Iterator[str]:
+    """What another analyzer adds: its word, marked as its own."""
+    by = f"{run.analyzer} ({run.model})" if run.model else run.analyzer
+    if run.ended_at is None:
+        yield f"{by} is looking since {_time(run.started_at)}: {run.step_count} steps so far"
+    elif not run.findings:
+        yield f"{by}: {run.summary}"
+    for finding in run.findings if full else run.findings[:1]:
+        yield f"{by}: {_finding(finding)}"
+
+
+def _asked(detail: IncidentDetail, width: int) -> list[str]:
+    """Who was asked besides the detectors, why the others did not answer, and what all of it has cost."""
+    consulted = detail.decisions[-1].consulted if detail.decisions else ()
+    lines = _listed("asked", [_consulted(item) for item in consulted], width)
+    counted = [run.usage for run in detail.investigations if run.usage is not None]
+    if counted:
+        usd = sum(run.cost_usd for run in detail.investigations)
+        runs = f"{len(counted)} run{'s' * (len(counted) > 1)}"
+        lines += wrapped("cost", f"{told_cost(usd)} for {runs}: {told_usage(sum(counted, Usage()))}", width)
+    return lines
+
+
+def _consulted(item: Consulted) -> str:
+    return f"{item.analyzer} {'answered' if item.answered else 'did not answer'}: {item.why}"
+
+
 def _finding(finding: Finding) -> str:
     place = f"container {finding.container}: " if finding.container else ""
     cites = ", ".join(finding.evidence) or "no evidence"
+    if finding.unsupported:
+        cites = f"UNSUPPORTED: {cites}"
     return f"{finding.confidence:.0%} {place}{finding.cause} [{cites}]"
 
 
@@ -148,7 +184,10 @@ def _changes(detail: IncidentDetail, width: int, *, full: bool) -> Iterator[list
         if newest or full:
             yield ["", *_plan(view, width, full=full)]
         else:
-            yield ["", *wrapped("change", f"{view.plan.id} {view.plan.state.value}: {_action(view.plan)}", width)]
+            yield [
+                "",
+                *wrapped("change", f"{view.plan.id} {view.plan.state.value}: {told_action(view.plan.action)}", width),
+            ]
         for execution in detail.executions:
             if execution.execution.plan_id == view.plan.id:
                 yield _execution(execution, width)[: None if newest or full else 1]
@@ -157,7 +196,7 @@ def _changes(detail: IncidentDetail, width: int, *, full: bool) -> Iterator[list
 def _plan(view: PlanView, width: int, *, full: bool) -> list[str]:
     plan = view.plan
     undo = "can be taken back" if plan.reversible else "CANNOT be taken back"
-    lines = wrapped("change", f"{plan.id} {plan.state.value}: {_action(plan)}", width)
+    lines = wrapped("change", f"{plan.id} {plan.state.value}: {told_action(plan.action)}", width)
     lines += wrapped("", f"because {plan.reason}", width)
     lines += wrapped("", f"risk {plan.risk.value}, {undo}, digest {plan.digest[:12]}", width)
     lines += _listed("warning", plan.warnings, width)
@@ -170,9 +209,8 @@ def _plan(view: PlanView, width: int, *, full: bool) -> list[str]:
     return lines
 
 
-def _action(plan: Plan) -> str:
+def told_action(action: Action) -> str:
     """The action with its scalars, as its dataclass names them; the target is the object above."""
-    action = plan.action
     scalars = {item.name: getattr(action, item.name) for item in fields(action) if item.name != "target"}
     said = ", ".join(f"{name} {value}" for name, value in scalars.items() if value not in ("", 0, -1))
     on = "" if action.target.kind != "Pod" else f" {action.target.name}"
@@ -242,22 +280,6 @@ def _reasoning_hint(detail: IncidentDetail) -> list[str]:
         return []
     count = sum(run.evidence_count for run in detail.investigations)
     return [f"  clopus show {detail.incident.id} --reasoning  every step and observation ({count})"]
-
-
-def _run(run: Investigation, width: int) -> Iterator[str]:
-    yield from wrapped(
-        "", f"INVESTIGATION {run.number} by {run.analyzer}: {run.conclusion.value}: {run.summary}", width, indent=0
-    )
-    for step in run.steps:
-        yield from wrapped(f"{step.number:>4} {step.kind.value}", step.text, width, indent=18)
-    for evidence in run.evidence:
-        yield from _evidence(evidence, width)
-
-
-def _evidence(evidence: Evidence, width: int) -> Iterator[str]:
-    cut = " (cut)" if evidence.truncated else ""
-    yield from wrapped(f"[{evidence.id}]", f"{evidence.kind.value}: {evidence.source}{cut}", width, indent=6)
-    yield from wrapped("", evidence.text, width, indent=6)
 
 
 def _audit(entry: AuditRecord, width: int) -> list[str]:

@@ -168,6 +168,11 @@ def of_incident(con: Connection, incident_id: str, limit: int = 2**31) -> tuple[
     return tuple((_alert(row[1:]), from_timestamp(row[0])) for row in reversed(rows))
 
 
+def last_annotations(con: Connection, incident_id: str) -> Mapping[str, str]:
+    """Of the incident's alert that came last; empty where it has none."""
+    return next((alert.annotations for alert, _ in of_incident(con, incident_id, 1)), {})
+
+
 def firing_count(con: Connection, incident_id: str, member: str = "") -> int:
     """How many distinct alerts for whose sake the incident is open were firing when last heard of; with `member` (a
     key) only those that are about that object."""

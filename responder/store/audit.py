@@ -95,9 +95,13 @@ def of_incident(con: Connection, incident_id: str) -> tuple[AuditRecord, ...]:
     return _TABLE.select(con, "WHERE incident_id = ? ORDER BY seq", [incident_id])
 
 
-def after(con: Connection, seq: int, *, limit: int = 500) -> tuple[AuditRecord, ...]:
-    """The records that follow `seq`, oldest first: what a stream of changes resumes from."""
-    return _TABLE.select(con, f"WHERE seq > ? ORDER BY seq LIMIT {max(1, min(limit, 1000))}", [seq])
+def after(con: Connection, seq: int, *, incident_id: str = "", limit: int = 500) -> tuple[AuditRecord, ...]:
+    """The records that follow `seq`, oldest first; of one incident where that is given."""
+    return _TABLE.select(
+        con,
+        f"WHERE seq > ? AND (? = '' OR incident_id = ?) ORDER BY seq LIMIT {max(1, min(limit, 1000))}",
+        [seq, incident_id, incident_id],
+    )
 
 
 def records(con: Connection) -> Iterator[AuditRecord]:

@@ -1,4 +1,4 @@
-"""Which rule spoke for an incident, in which mode, under which rule set, and why."""
+"""Which rule spoke for an incident, in which mode, under which rule set, why, and which analyzers were asked."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from responder.domain.investigation import Consulted
 from responder.store.connection import Connection
 from responder.store.rows import RecordTable
 
@@ -23,6 +24,8 @@ class Decision:
     rule_set: str
     """Digest."""
     why: tuple[str, ...] = ()
+    consulted: tuple[Consulted, ...] = ()
+    """Analyzers beside the detectors."""
 
 
 _TABLE = RecordTable("decisions", Decision)
@@ -38,6 +41,7 @@ def insert(
     rule_set: str,
     rule_mode: str = "",
     why: Sequence[str] = (),
+    consulted: Sequence[Consulted] = (),
 ) -> None:
     decision = Decision(
         incident_id=incident_id,
@@ -47,6 +51,7 @@ def insert(
         mode=mode,
         rule_set=rule_set,
         why=tuple(why),
+        consulted=tuple(consulted),
     )
     _TABLE.insert(con, decision)
 

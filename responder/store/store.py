@@ -26,6 +26,7 @@ from responder.domain.audit import AuditHead
 from responder.domain.errors import StoreUnavailable
 from responder.store import arrivals
 from responder.store.arrivals import IngestResult
+from responder.store.commits import Commits
 from responder.store.connection import MEMORY, Connection
 from responder.store.database import Database
 from responder.store.intake import BetweenCommits, Intake, JobUnit, Load, Ticket, Unit
@@ -56,6 +57,7 @@ class Store:
     def __init__(self, database: Database, intake: Intake) -> None:
         self._database = database
         self._intake = intake
+        self._commits = Commits()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         atexit.register(self.close)
         self._thread.start()
@@ -109,6 +111,18 @@ class Store:
     def problem(self) -> str:
         """Why nothing can be committed at present; '' when all is well."""
         return self._database.problem
+
+    @property
+    def commits(self) -> int:
+        """Transactions that were committed since the store was opened."""
+        return self._commits.count
+
+    async def wait_commit(self, after: int, seconds: float) -> int:
+        """`commits` once it is above `after`, or as it is after this long.
+
+        For readers who follow the record: take `commits`, read, then wait for more than what was taken.
+        """
+        return await self._commits.wait(after, seconds)
 
     async def write(self, job: Callable[[Connection], T]) -> T:
         """Run `job` in a transaction; its result once that is on disk. What the job raises reaches its caller alone.
@@ -207,6 +221,7 @@ class Store:
         while units:
             refused = self._database.transaction(units)
             if refused is None:
+                self._commits.tell()
                 return _answer(units, None)
             culprit = units[refused.index]
             if len(units) > 1:

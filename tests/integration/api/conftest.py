@@ -107,6 +107,7 @@ class Api:
     session: aiohttp.ClientSession
     services: Services
     pipeline: RecordingPipeline
+    listener: Listener
     too_large: list[int] = field(default_factory=list)
 
     async def __call__(self, method: str, path: str, *, by: str = "olga", **options: Any) -> Answer:
@@ -163,7 +164,14 @@ async def serve(store: Store, token_files: dict[Role, Path], metrics: Metrics) -
             listener = Listener(build_app(replace(services, **changes)), limits=limits)
             await listener.open("127.0.0.1", 0)
             listeners.append(listener)
-            return Api(port=listener.port, session=session, services=services, pipeline=pipeline, too_large=too_large)
+            return Api(
+                port=listener.port,
+                session=session,
+                services=services,
+                pipeline=pipeline,
+                listener=listener,
+                too_large=too_large,
+            )
 
         yield start
         for listener in listeners:

@@ -30,6 +30,7 @@ from responder.domain.execution import Execution, ExecutionKind, Verdict, Verdic
 from responder.domain.incident import Incident, State
 from responder.domain.investigation import (
     Conclusion,
+    Consulted,
     Evidence,
     EvidenceKind,
     Finding,
@@ -126,7 +127,14 @@ def fill(con: Connection) -> None:
     incidents.insert(con, make_incident(state=State.VERIFYING, rule="shop", mode="dry-run"))
     investigations.insert(con, INVESTIGATION)
     decisions.insert(
-        con, incident_id=INCIDENT_ID, at=NOW, rule="shop", mode="dry-run", rule_set="r" * 64, why=("it matches",)
+        con,
+        incident_id=INCIDENT_ID,
+        at=NOW,
+        rule="shop",
+        mode="dry-run",
+        rule_set="r" * 64,
+        why=("it matches",),
+        consulted=(Consulted(analyzer="claude", answered=False, why="no key"),),
     )
     plans.insert(con, make_plan())
     plans.add_approval(
@@ -169,6 +177,7 @@ async def test_one_incident_is_shown_with_all_that_belongs_to_it(api: Any, store
     assert detail.decisions[0].why == ("it matches",)
     assert detail.investigations[0].findings == INVESTIGATION.findings
     assert (detail.investigations[0].evidence_count, detail.investigations[0].step_count) == (1, 1)
+    assert detail.decisions[0].consulted[0].why == "no key"
     assert detail.plans[0].plan == make_plan()
     assert detail.plans[0].approvals[0].approver == "olga"
     assert detail.executions[0].execution == EXECUTION
@@ -191,7 +200,9 @@ async def test_the_alerts_of_an_incident_are_shown(api: Any, store: Store) -> No
 async def test_the_reasoning_has_every_step_and_all_evidence(api: Any, store: Store) -> None:
     await store.write(fill)
     answer = await api("GET", f"/api/v1/incidents/{INCIDENT_ID}/reasoning", by="vera")
-    assert wire.loads(Reasoning, answer.body).investigations == (INVESTIGATION,)
+    chain = wire.loads(Reasoning, answer.body)
+    assert chain.investigations == (INVESTIGATION,)
+    assert [(item.plan_id, item.outcome) for item in chain.attempts] == [("pln-000000000001", "pending")]
 
 
 @pytest.mark.parametrize(
@@ -517,6 +528,7 @@ async def test_the_description_names_every_route_and_nothing_else(api: Any) -> N
         ("GET", "/api/v1/incidents"),
         ("GET", "/api/v1/incidents/{id}"),
         ("GET", "/api/v1/incidents/{id}/reasoning"),
+        ("GET", "/api/v1/incidents/{id}/recording"),
         ("POST", "/api/v1/incidents/{id}/investigate"),
         ("GET", "/api/v1/plans"),
         ("GET", "/api/v1/plans/{id}"),
@@ -529,6 +541,7 @@ async def test_the_description_names_every_route_and_nothing_else(api: Any) -> N
         ("GET", "/api/v1/changes"),
         ("GET", "/api/v1/rules"),
         ("GET", "/api/v1/watches"),
+        ("GET", "/api/v1/stream"),
         ("POST", "/api/v1/rules/explain"),
         ("GET", "/metrics"),
         ("GET", "/healthz"),

@@ -12,6 +12,7 @@ import pytest
 from responder.domain.errors import IllegalTransition, NotFound
 from responder.domain.execution import ExecutionKind, ExecutionOutcome, Verdict, VerdictKind
 from responder.domain.incident import ACTIVE_STATES, Outcome, State
+from responder.domain.investigation import Consulted
 from responder.domain.mode import ModeSettings
 from responder.domain.plan import PlanState
 from responder.domain.rule import Matcher, MatchOp, Mode
@@ -202,8 +203,12 @@ def test_last_mode_setting_holds(con: Connection, make: Any) -> None:
 
 
 def test_decision_comes_back_with_its_reasons(con: Connection, make: Any) -> None:
-    decisions.insert(con, incident_id="inc-1", at=make.t0, rule="r", mode="report", rule_set="d", why=("a", "b"))
-    assert decisions.of_incident(con, "inc-1")[0].why == ("a", "b")
+    asked = (Consulted(analyzer="claude", answered=False, why="no key"),)
+    decisions.insert(
+        con, incident_id="inc-1", at=make.t0, rule="r", mode="report", rule_set="d", why=("a", "b"), consulted=asked
+    )
+    (found,) = decisions.of_incident(con, "inc-1")
+    assert (found.why, found.consulted) == (("a", "b"), asked)
 
 
 def test_time_without_zone_is_refused(con: Connection, make: Any) -> None:

@@ -13,8 +13,10 @@ import pytest
 from responder.domain.alert import Delivery
 from responder.domain.execution import ExecutionKind, ExecutionOutcome, VerdictKind
 from responder.domain.incident import State
-from responder.store import arrivals, decisions, executions, incidents, investigations, plans
+from responder.domain.investigation import Step, StepKind, Usage
+from responder.store import arrivals, decisions, executions, incidents, investigations, plans, spending
 from responder.store.connection import Connection
+from responder.store.spending import Caps, Reservation
 
 VIEWS = {
     "v_approval_latency",
@@ -94,11 +96,44 @@ def test_approval_latency_runs_from_plan_to_decision(history: Connection) -> Non
 
 
 def test_fix_success_counts_verdicts_and_rollbacks(history: Connection) -> None:
-    assert rows(history, "FROM v_fix_success") == [("set_image", "image", "heuristic", 2, 1, 1, 1, 0.5)]
+    assert rows(history, "FROM v_fix_success") == [("set_image", "image", "heuristic", 2, 1, 1, 1, 0.5, "")]
 
 
 def test_cost_view_sums_money_and_time(history: Connection) -> None:
-    assert rows(history, "FROM v_cost") == [(date(2026, 3, 1), "heuristic", 2, 0.5, 4.0)]
+    query = "SELECT day, analyzer, model, investigations, requests, cost_usd, seconds, cached_share FROM v_cost"
+    assert rows(history, query) == [(date(2026, 3, 1), "heuristic", "", 2, 0, 0.5, 4.0, None)]
+
+
+def test_cost_view_tells_models_apart_and_counts_their_requests_and_tokens(history: Connection, make: Any) -> None:
+    usage = Usage(input_tokens=100, cache_read_tokens=300, cache_write_tokens=0, output_tokens=50)
+    for number, model in ((3, "m-1"), (4, "m-1"), (5, "m-2")):
+        run = make.investigation(id=f"inv-{number}", analyzer="claude", model=model, usage=usage, provider_seconds=1.5)
+        investigations.insert(history, run)
+        for request in range(number):
+            reservation = Reservation(
+                id=f"{number}.{request}",
+                investigation_id=run.id,
+                analyzer="claude",
+                model=model,
+                namespace="shop",
+                at=make.t0,
+                tokens=1,
+                cost_usd=0.0,
+            )
+            spending.reserve(history, reservation, Caps(hour_usd=1, day_usd=1, namespace_day_usd=1, day_tokens=100))
+    query = (
+        "SELECT model, investigations, requests, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, "
+        "cached_share, cost_usd, seconds, provider_seconds FROM v_cost WHERE analyzer = 'claude' ORDER BY model"
+    )
+    assert rows(history, query) == [
+        ("m-1", 2, 7, 200, 600, 0, 100, 0.75, 0.5, 4.0, 3.0),
+        ("m-2", 1, 5, 100, 300, 0, 50, 0.75, 0.25, 2.0, 1.5),
+    ]
+
+
+def test_cost_view_takes_a_run_that_goes_on(con: Connection, make: Any) -> None:
+    investigations.begin(con, make.investigation(ended_at=None, cost_usd=0.0))
+    assert rows(con, "SELECT investigations, cost_usd, seconds FROM v_cost") == [(1, 0.0, 0.0)]
 
 
 def test_reasoning_view_has_each_step(history: Connection) -> None:
@@ -107,6 +142,28 @@ def test_reasoning_view_has_each_step(history: Connection) -> None:
         ("inc-1", 1, 1, "verdict", "because", '["e1","e2"]'),
         ("inc-2", 1, 1, "verdict", "because", '["e1","e2"]'),
     ]
+
+
+def test_reasoning_view_tells_what_a_turn_took(con: Connection, make: Any) -> None:
+    step = Step(
+        number=1,
+        kind=StepKind.TURN,
+        at=make.t0,
+        text="",
+        turn=2,
+        tool="logs",
+        call="c1",
+        usage=Usage(input_tokens=1, cache_read_tokens=2, cache_write_tokens=3, output_tokens=4),
+        cost_usd=0.5,
+        seconds=1.25,
+        stop_reason="tool_use",
+    )
+    investigations.insert(con, make.investigation(analyzer="claude", model="m", steps=(step,)))
+    query = (
+        "SELECT model, turn, tool, call, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, cost_usd, "
+        "seconds, stop_reason FROM v_reasoning"
+    )
+    assert rows(con, query) == [("m", 2, "logs", "c1", 1, 2, 3, 4, 0.5, 1.25, "tool_use")]
 
 
 def test_rule_activity_view_has_the_unmatched_too(history: Connection, make: Any) -> None:
