@@ -46,6 +46,7 @@ READ_PERMISSIONS: tuple[Permission, ...] = (
     Permission(group="batch", resource="cronjobs", verbs=_LOOK),
     Permission(group="batch", resource="jobs", verbs=_LOOK),
     Permission(group="discovery.k8s.io", resource="endpointslices", verbs=_LOOK),
+    Permission(group="metrics.k8s.io", resource="pods", verbs=("get", "list")),
     Permission(group="networking.k8s.io", resource="ingresses", verbs=_LOOK),
     Permission(group="networking.k8s.io", resource="networkpolicies", verbs=_LOOK),
     Permission(group="policy", resource="poddisruptionbudgets", verbs=_LOOK),
@@ -58,8 +59,11 @@ pods it admits."""
 CLUSTER_PERMISSIONS: tuple[Permission, ...] = (
     Permission(resource="namespaces", verbs=_LOOK),
     Permission(resource="nodes", verbs=_LOOK),
+    Permission(resource="persistentvolumes", verbs=("get",)),
+    Permission(group="storage.k8s.io", resource="storageclasses", verbs=("get",)),
 )
-"""What exists once per cluster. Without it, trouble of nodes and of namespaces goes unseen."""
+"""What exists once per cluster. Without it, trouble of nodes and of namespaces goes unseen, and what stands behind a
+claim as well."""
 
 CHECK_PERMISSIONS: tuple[Permission, ...] = (Permission(group="cert-manager.io", resource="certificates", verbs=_LOOK),)
 """For the check `certificate_expiry`."""
@@ -89,8 +93,8 @@ def manifest(
     """Roles and their bindings for each namespace, in a stable order.
 
     `kinds` are the enabled actions, for people to read; `permissions` what these need. Without any, Clopus only reads.
-    `cluster` adds reading of nodes and namespaces, `everywhere` besides of all that Clopus looks at in any namespace,
-    `checks` what the proactive checks look at.
+    `cluster` adds reading of nodes, namespaces, volumes and storage classes, `everywhere` besides of all that Clopus
+    looks at in any namespace, `checks` what the proactive checks look at.
 
     Raises:
         PolicyViolation: a permission is one that no action may ever have.

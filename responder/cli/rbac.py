@@ -25,7 +25,11 @@ from responder.rules.loader import load
     type=click.Path(exists=True, path_type=Path),
     help="Enable the actions that these rule files name.",
 )
-@click.option("--cluster", is_flag=True, help="Also read nodes and namespaces: their trouble goes unseen without.")
+@click.option(
+    "--cluster",
+    is_flag=True,
+    help="Also read nodes and namespaces, whose trouble goes unseen without, and single volumes and storage classes.",
+)
 @click.option(
     "--all-namespaces", is_flag=True, help="Read every namespace, by a ClusterRole; for globs and label selectors."
 )

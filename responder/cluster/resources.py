@@ -25,8 +25,8 @@ class Resource:
         return f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
 
 
-# Source: https://kubernetes.io/docs/reference/kubernetes-api/ and, for certificates,
-# https://cert-manager.io/docs/reference/api-docs/
+# Source: https://kubernetes.io/docs/reference/kubernetes-api/; for certificates
+# https://cert-manager.io/docs/reference/api-docs/; for metrics, which an add-on serves, https://github.com/kubernetes/metrics
 _PLURALS = {
     "v1": {
         "ConfigMap": "configmaps",
@@ -53,6 +53,7 @@ _PLURALS = {
     "cert-manager.io/v1": {"Certificate": "certificates"},
     "coordination.k8s.io/v1": {"Lease": "leases"},
     "discovery.k8s.io/v1": {"EndpointSlice": "endpointslices"},
+    "metrics.k8s.io/v1beta1": {"PodMetrics": "pods"},
     "networking.k8s.io/v1": {"Ingress": "ingresses", "NetworkPolicy": "networkpolicies"},
     "policy/v1": {"PodDisruptionBudget": "poddisruptionbudgets"},
     "rbac.authorization.k8s.io/v1": {"Role": "roles", "RoleBinding": "rolebindings"},

@@ -74,7 +74,11 @@ def test_the_cluster_is_read_only_where_that_is_asked_for() -> None:
         ("ClusterRole", "clopus-reader"),
         ("ClusterRoleBinding", "clopus-reader"),
     ]
-    assert rules(wide) == [{"apiGroups": [""], "resources": ["namespaces", "nodes"], "verbs": ["get", "list", "watch"]}]
+    assert rules(wide) == [
+        {"apiGroups": [""], "resources": ["persistentvolumes"], "verbs": ["get"]},
+        {"apiGroups": [""], "resources": ["namespaces", "nodes"], "verbs": ["get", "list", "watch"]},
+        {"apiGroups": ["storage.k8s.io"], "resources": ["storageclasses"], "verbs": ["get"]},
+    ]
 
 
 def test_every_namespace_is_read_by_one_cluster_role_and_written_by_roles_alone() -> None:

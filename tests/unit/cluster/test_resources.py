@@ -59,4 +59,4 @@ def test_secrets_and_kinds_that_are_not_known_are_not_read(kind: str) -> None:
 
 
 def test_every_kind_has_a_plural_of_its_own() -> None:
-    assert len({resource.plural for resource in RESOURCES.values()}) == len(RESOURCES)
+    assert len({(resource.group, resource.plural) for resource in RESOURCES.values()}) == len(RESOURCES)

@@ -35,6 +35,7 @@ async def stub() -> AsyncIterator[Stub]:
     stub = Stub()
     app = web.Application()
     app.router.add_post("/prefix/api/v1/query", stub.answer)
+    app.router.add_post("/prefix/api/v1/query_range", stub.answer)
     async with TestServer(app) as server:
         stub.url = str(server.make_url("/prefix"))
         yield stub

@@ -1,4 +1,4 @@
-"""One instant query against a server that speaks Prometheus' HTTP API."""
+"""Instant and range queries against a server that speaks Prometheus' HTTP API."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from responder.conditions.proactive import VOLUMES_QUERY
-from responder.datasource.prometheus import Limits, Prometheus
-from responder.datasource.protocol import Datasource, Sample
+from responder.datasource.prometheus import MAX_POINTS, Limits, Prometheus
+from responder.datasource.protocol import Datasource, Point, Sample, Series
 from responder.domain.errors import ConfigError, DatasourceUnavailable
 
 AT = datetime(2026, 11, 23, 12, 0, 0, 500_000, tzinfo=UTC)
@@ -79,6 +79,65 @@ async def test_what_is_no_finite_number_is_passed_over(stub: Any, prometheus: Pr
 async def test_a_malformed_series_does_not_take_the_others_with_it(stub: Any, prometheus: Prometheus, odd: Any) -> None:
     stub.body = vector(odd, series("1"))
     assert [sample.value for sample in await prometheus.instant("x")] == [1.0]
+
+
+def matrix(*series: Any) -> str:
+    return json.dumps({"status": "success", "data": {"resultType": "matrix", "result": series}})
+
+
+def seconds(after: float) -> float:
+    return AT.timestamp() + after
+
+
+async def test_a_matrix_becomes_series(stub: Any, prometheus: Datasource) -> None:
+    stub.body = matrix({"metric": {"pod": "web-1"}, "values": [[seconds(0), "1"], [seconds(60), "2.5"]]})
+    assert await prometheus.range("x", AT, AT + timedelta(minutes=1), timedelta(minutes=1)) == (
+        Series(
+            labels={"pod": "web-1"},
+            points=(Point(at=AT, value=1.0), Point(at=AT + timedelta(minutes=1), value=2.5)),
+        ),
+    )
+
+
+async def test_a_range_is_sent_as_a_form(stub: Any, prometheus: Prometheus) -> None:
+    stub.body = matrix()
+    await prometheus.range("up", AT, AT + timedelta(hours=1), timedelta(seconds=15))
+    start, end = f"{seconds(0):.3f}", f"{seconds(3600):.3f}"
+    assert stub.forms == [{"query": "up", "start": start, "end": end, "step": "15"}]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param([[seconds(0), "NaN"], [seconds(60), "+Inf"]], id="no finite number"),
+        pytest.param([["soon", "1"], [1e300, "1"], [], 7, None], id="no points"),
+        pytest.param("12", id="no list"),
+        pytest.param(None, id="nothing"),
+    ],
+)
+async def test_a_series_without_a_point_is_passed_over(stub: Any, prometheus: Prometheus, values: Any) -> None:
+    stub.body = matrix({"metric": {}, "values": values}, 7, {"metric": {}, "values": [[seconds(0), "1"]]})
+    found = await prometheus.range("x", AT, AT + timedelta(minutes=1), timedelta(minutes=1))
+    assert [[point.value for point in series.points] for series in found] == [[1.0]]
+
+
+@pytest.mark.parametrize(
+    ("length", "step"),
+    [(60.0, 0.0), (60.0, -1.0), (-60.0, 1.0), (MAX_POINTS + 1.0, 1.0)],
+    ids=["no step", "a step back", "an end before the start", "too many points"],
+)
+async def test_steps_that_lead_nowhere_or_are_too_many_are_not_sent(
+    stub: Any, prometheus: Prometheus, length: float, step: float
+) -> None:
+    with pytest.raises(ValueError, match="is no range"):
+        await prometheus.range("x", AT, AT + timedelta(seconds=length), timedelta(seconds=step))
+    assert stub.forms == []
+
+
+async def test_a_vector_is_no_answer_for_a_range(stub: Any, prometheus: Prometheus) -> None:
+    stub.body = vector(series("1"))
+    with pytest.raises(DatasourceUnavailable, match="vector where a matrix was asked for"):
+        await prometheus.range("x", AT, AT, timedelta(seconds=1))
 
 
 async def test_warnings_and_notes_of_the_server_are_kept(stub: Any, prometheus: Prometheus) -> None:
@@ -254,4 +313,6 @@ async def test_a_real_prometheus_answers_and_refuses(server: str) -> None:
         await client.instant("sum(")
     with pytest.raises(DatasourceUnavailable, match="matrix"):
         await client.instant("up[5m]")
+    (series_found,) = await client.range("vector(3)", at, at + timedelta(seconds=30), timedelta(seconds=15))
+    assert [point.value for point in series_found.points] == [3.0, 3.0, 3.0]
     await client.close()
