@@ -62,6 +62,12 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
+        self.analyzer_failures = Counter(
+            "clopus_analyzer_failures",
+            "Investigations that came to no answer, so that the detectors' stands.",
+            ["analyzer", "error"],
+            registry=registry,
+        )
         self.plans = Counter(
             "clopus_plans", "Plans by action and state they reached.", ["action", "state"], registry=registry
         )
@@ -127,6 +133,55 @@ class Metrics:
         self.kill_switch = Gauge("clopus_kill_switch", "1 while no write may start.", registry=registry)
         self.breaker_open = Gauge(
             "clopus_breaker_open", "1 while autonomous mode is lowered by a breaker.", registry=registry
+        )
+        self._add_models(registry)
+
+    def _add_models(self, registry: CollectorRegistry) -> None:
+        self.model_requests = Counter(
+            "clopus_model_requests",
+            "Requests to providers of language models: answered, given_up with their run, or why they were refused.",
+            ["analyzer", "outcome"],
+            registry=registry,
+        )
+        self.model_request_seconds = Histogram(
+            "clopus_model_request_seconds",
+            "Time of one request to a provider, whatever became of it.",
+            ["analyzer"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.model_tokens = Counter(
+            "clopus_model_tokens",
+            "Tokens that models are charged for; at the most where a count is missing or cannot be.",
+            ["analyzer", "kind"],  # input, cache_read, cache_write, output
+            registry=registry,
+        )
+        self.model_cost = Counter(
+            "clopus_model_cost_usd", "What models are charged for, US dollars.", ["analyzer"], registry=registry
+        )
+        self.model_tool_calls = Counter(
+            "clopus_model_tool_calls",
+            "Looks that models asked for: seen, error (could not be read), refused.",
+            ["analyzer", "given"],
+            registry=registry,
+        )
+        self.model_breaker_open = Gauge(
+            "clopus_model_breaker_open",
+            "1 from too many refusals of a provider until it answers again.",
+            ["analyzer"],
+            registry=registry,
+        )
+        self.model_spent = Gauge(
+            "clopus_model_spent_usd",
+            "Spent or reserved by all models in the last hour and the last 24 hours, US dollars.",
+            ["window"],  # hour, day
+            registry=registry,
+        )
+        self.model_limit = Gauge(
+            "clopus_model_limit_usd", "At which no further request is sent, US dollars.", ["window"], registry=registry
+        )
+        self.model_places_taken = Gauge(
+            "clopus_model_places_taken", "Incidents that wait for an answer of a model.", registry=registry
         )
 
 
