@@ -15,19 +15,23 @@ from datetime import UTC, datetime
 from typing import Self
 
 from responder import __version__, adapters
-from responder.analyzer.heuristics import HeuristicAnalyzer
+from responder.analyzer.llm.run import Clock
+from responder.analyzer.llm.wallet import caps_of
 from responder.analyzer.protocol import Analyzer
+from responder.analyzers import Analyzers, Sources, set_up
 from responder.api.listener import Listener, ListenerLimits
 from responder.api.routes import build_app
 from responder.api.services import Services
 from responder.cluster.kubernetes import KubernetesCluster
 from responder.cluster.protocol import Cluster
+from responder.datasource.prometheus import Prometheus
 from responder.detector.checks import OutsideChecks
 from responder.detector.episodes import Episodes
 from responder.detector.recorder import Recorder, RecordLimits
 from responder.detector.scope import Scope
 from responder.detector.watcher import Watcher, WatcherOptions
 from responder.domain import ids
+from responder.domain.errors import StoreUnavailable
 from responder.domain.incident import Incident, Outcome, State
 from responder.domain.rule import Mode
 from responder.domain.views import WatchPage
@@ -35,12 +39,14 @@ from responder.pipeline import Brakes, Context, Options, Pipeline
 from responder.pipeline.context import Sightings
 from responder.rules.reload import LiveRules
 from responder.settings import Settings
-from responder.store import audit, incidents, modes, rule_sets
+from responder.store import audit, incidents, investigations, modes, rule_sets
 from responder.store.store import Connection, Store
 from responder.telemetry import Metrics, get_logger
 from responder.workqueue import WorkQueue
 
 log = get_logger("app")
+
+_MEASURE_SECONDS = 15.0
 
 
 def utc_now() -> datetime:
@@ -63,7 +69,8 @@ class Responder:
         rules: LiveRules,
         metrics: Metrics,
         brakes: Brakes,
-        analyzers: Mapping[str, Analyzer],
+        analyzers: Analyzers,
+        prometheus: Prometheus | None,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -74,9 +81,10 @@ class Responder:
         self._stopping = False
         self._recorded_rules = ""
         self._queue = WorkQueue()
-        self._prometheus = adapters.prometheus(settings)
+        self._prometheus = prometheus
+        self._analyzers = analyzers
         self._watcher = self._build_watcher() if settings.watch.enabled else None
-        self.pipeline = Pipeline(self._context(brakes, analyzers))
+        self.pipeline = Pipeline(self._context(brakes, analyzers.by_name))
         self._listener = Listener(
             build_app(self._services()),
             limits=ListenerLimits(
@@ -108,14 +116,23 @@ class Responder:
             if cluster is None:
                 cluster = KubernetesCluster(await adapters.api_server(settings))
                 undo.push_async_callback(cluster.close)
+            prometheus = adapters.prometheus(settings)
+            if prometheus is not None:
+                undo.push_async_callback(prometheus.close)
+            metrics = Metrics()
+            sources = Sources(cluster=cluster, datasource=prometheus, store=store)
+            own = await set_up(settings, sources, clock=Clock(now=utc_now), mint=mint, metrics=metrics)
+            undo.push_async_callback(own.close)
+            own.by_name.update(analyzers or {})
             responder = cls(
                 settings,
                 store=store,
                 cluster=cluster,
                 rules=rules,
-                metrics=Metrics(),
+                metrics=metrics,
                 brakes=brakes,
-                analyzers={"heuristic": HeuristicAnalyzer(now=utc_now, mint=mint), **(analyzers or {})},
+                analyzers=own,
+                prometheus=prometheus,
             )
             await responder._open()
             undo.pop_all()
@@ -137,6 +154,7 @@ class Responder:
             await self.pipeline.stop(within_seconds=self._settings.server.shutdown_seconds / 2)
             await self._listener.close()
             await self._end_tasks()
+            await self._analyzers.close()
             await self._cluster.close()
             if self._prometheus is not None:
                 await self._prometheus.close()
@@ -146,18 +164,31 @@ class Responder:
 
     async def _open(self) -> None:
         await self._record_rules()
+        self._tell_absent_analyzers()
+        await self._store.write(lambda con: investigations.cut_short(con, utc_now()))
         self._metrics.rules_loaded.set(len(self._rules.rule_set.rules))
         await self._listener.open(self._settings.server.host, self._settings.server.port)
         await self.pipeline.start()
+        await self._analyzers.measure(self._metrics, caps_of(self._settings.analysis))
+        self._tasks.append(asyncio.create_task(self._measure(), name="measure"))
         reload = self._rules.watch(self._rules_reloaded, self._stop_watching)
         self._tasks.append(asyncio.create_task(reload, name="rules"))
         if self._watcher is not None:
             self._tasks.append(asyncio.create_task(self._watcher.run(), name="watcher"))
         log.info("listening", host=self._settings.server.host, port=self.port, rules=len(self._rules.rule_set.rules))
 
+    async def _measure(self) -> None:
+        """What slides with time and no event tells of."""
+        while True:
+            await asyncio.sleep(_MEASURE_SECONDS)
+            try:
+                await self._analyzers.measure(self._metrics, caps_of(self._settings.analysis))
+            except StoreUnavailable as exc:
+                log.warning("what models spent is not known", problem=str(exc))
+
     async def _end_tasks(self) -> None:
         for task in self._tasks:
-            if task.get_name() == "watcher":
+            if task.get_name() in ("watcher", "measure"):
                 task.cancel()
         for failure in await asyncio.gather(*self._tasks, return_exceptions=True):
             if isinstance(failure, Exception):
@@ -225,6 +256,8 @@ class Responder:
                 grace_seconds=settings.intake.grace_seconds,
                 workers=settings.pipeline.workers,
                 max_plans_per_incident=settings.pipeline.max_plans_per_incident,
+                concurrent_consultations=settings.analysis.concurrent,
+                keep_snapshot_days=settings.analysis.keep_snapshot_days,
                 late_write_seconds=settings.cluster.late_write_seconds,
                 shared_cause_workloads=settings.intake.shared_cause_workloads,
                 storm_workloads=settings.intake.storm_workloads,
@@ -283,7 +316,21 @@ class Responder:
             return
         self._metrics.rules_loaded.set(len(rules.rule_set.rules))
         log.info("rules in force", rules=len(rules.rule_set.rules), digest=rules.rule_set.digest)
+        self._tell_absent_analyzers()
         self.pipeline.background(self._record_rules())
+
+    def _tell_absent_analyzers(self) -> None:
+        """A rule that names what the settings do not set up is a valid rule; somebody should know, though."""
+        rules = self._rules.rule_set.rules
+        named = dict.fromkeys(name for rule in rules for name in rule.analyzers)
+        for name in (name for name in named if name not in self._analyzers.by_name):
+            by = [rule.name for rule in rules if name in rule.analyzers]
+            log.warning(
+                "rules name an analyzer that is not set up: the next one answers, or the detectors",
+                analyzer=name,
+                rules=len(by),
+                first=by[0],
+            )
 
     async def _record_rules(self) -> None:
         at, rule_set = utc_now(), self._rules.rule_set

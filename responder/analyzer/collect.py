@@ -8,7 +8,7 @@ itself has to be readable. Secrets are never read, values of ConfigMaps are not 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -55,13 +55,14 @@ class _Look:
     """The cluster through the eyes of one collection: reads that fail are noted."""
 
     cluster: Cluster
+    hide: Callable[[str], str]
     unchecked: list[Unchecked] = field(default_factory=list)
 
     async def attempt(self, what: str, read: Awaitable[T], otherwise: T) -> T:
         try:
             return await read
         except (PermanentError, ClusterUnavailable) as exc:
-            self.unchecked.append(Unchecked(what=what, why=f"{type(exc).__name__}: {redact(str(exc))}"))
+            self.unchecked.append(Unchecked(what=what, why=f"{type(exc).__name__}: {self.hide(str(exc))}"))
             return otherwise
 
     async def list(self, kind: str, namespace: str, *, label_selector: str = "") -> tuple[LiveObject, ...] | None:
@@ -70,8 +71,15 @@ class _Look:
         return await self.attempt(what, self.cluster.list(kind, namespace, label_selector=label_selector), None)
 
 
-async def collect(cluster: Cluster, root: ObjectRef, *, now: datetime, namespaces: Collection[str]) -> Snapshot:
-    """`namespaces` are those whose ready pods may vouch for images.
+async def collect(
+    cluster: Cluster,
+    root: ObjectRef,
+    *,
+    now: datetime,
+    namespaces: Collection[str],
+    hide: Callable[[str], str] = redact,
+) -> Snapshot:
+    """`namespaces` are those whose ready pods may vouch for images; `hide` takes secrets out of texts.
 
     Raises:
         ClusterUnavailable, Forbidden: the root object itself could not be read.
@@ -80,7 +88,7 @@ async def collect(cluster: Cluster, root: ObjectRef, *, now: datetime, namespace
         live = await cluster.get(root)
     except ObjectGone:
         return Snapshot(taken_at=now, root=root, gone=True)
-    look = _Look(cluster=cluster)
+    look = _Look(cluster=cluster, hide=hide)
     workload = parse_workload(live) if live.ref.kind in WORKLOAD_KINDS else None
     if not live.ref.namespace:
         return Snapshot(taken_at=now, root=live.ref, live=live)
@@ -364,7 +372,7 @@ async def _log(look: _Look, pod: Pod, container: str, *, previous: bool) -> LogE
     tail = await look.attempt(f"{which} of container {container} of {pod.ref}", read, None)
     if tail is None:
         return None
-    kept, shortened = cut(redact(tail.text), LOG_BYTES)
+    kept, shortened = cut(look.hide(tail.text), LOG_BYTES)
     return LogExcerpt(
         pod=pod.ref, container=container, previous=previous, text=kept, truncated=tail.truncated or shortened
     )

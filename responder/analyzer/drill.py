@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+from responder.analyzer.protocol import Assignment
 from responder.domain.action import Action
-from responder.domain.incident import Incident
 from responder.domain.investigation import (
     Conclusion,
     Evidence,
@@ -36,15 +36,12 @@ class DrillAnalyzer:
         actions: Mapping[str, Callable[[Snapshot], Action]],
         *,
         now: Callable[[], datetime],
-        mint: Callable[[str], str],
     ) -> None:
         self._actions = actions
         self._now = now
-        self._mint = mint
 
-    async def investigate(
-        self, incident: Incident, snapshot: Snapshot | None, *, number: int, deadline: float
-    ) -> Investigation:
+    async def investigate(self, assignment: Assignment) -> Investigation:
+        incident, snapshot = assignment.incident, assignment.snapshot
         at = self._now()
         build = self._actions.get(incident.key)
         proposals: tuple[Proposal, ...] = ()
@@ -66,9 +63,9 @@ class DrillAnalyzer:
                 Proposal(action=build(snapshot), reason="exercise: a wrong fix", finding=SIGNATURE, evidence=("e1",)),
             )
         return Investigation(
-            id=self._mint("inv"),
+            id=assignment.id,
             incident_id=incident.id,
-            number=number,
+            number=assignment.number,
             analyzer=self.name,
             started_at=at,
             ended_at=self._now(),

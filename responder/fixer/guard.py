@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from responder.domain.action import Action, DeletePod, SetImage
 from responder.domain.errors import PermanentError
-from responder.domain.investigation import Proposal
+from responder.domain.investigation import HEURISTIC, Proposal
 from responder.domain.manifest import LiveObject
 from responder.domain.plan import OPT_OUT_ANNOTATION, Change, Check, PolicyVerdict
 from responder.domain.refs import (
@@ -32,6 +32,9 @@ ALWAYS_PROTECTED = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 
 _OWN_LABELS = ("app.kubernetes.io/name", "app.kubernetes.io/part-of")
 _OWN_NAME = "clopus"
+
+
+_DRILL = "drill"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +181,7 @@ def _objections(proposal: Proposal, rule: Rule, mode: Mode, snapshot: Snapshot, 
     yield _check("reversible", handler.reversible, f"{action.kind} {'has' if handler.reversible else 'has no'} inverse")
     yield from _budgets(rule, facts)
     yield _evidence_cited(proposal)
+    yield _detector_agrees(proposal)
     yield _check(
         "alerts_complete", facts.truncated_alerts == 0, f"{facts.truncated_alerts} alerts of the group were left out"
     )
@@ -218,6 +222,20 @@ def _evidence_cited(proposal: Proposal) -> Check:
         f"{proposal.finding}: {', '.join(proposal.evidence)}" if cited else "the proposal cites no evidence or finding"
     )
     return _check("evidence_cited", cited, told)
+
+
+def _detector_agrees(proposal: Proposal) -> Check:
+    problem = lone_suggestion(proposal)
+    return _check("detector_agrees", not problem, problem or "the detectors suggest it")
+
+
+def lone_suggestion(proposal: Proposal) -> str:
+    """Who suggests what no detector does, for the check and for whoever decides; '' where a detector does."""
+    if HEURISTIC in proposal.suggested_by:
+        return ""
+    names = [f"{'an exercise' if name == _DRILL else 'a language model'} ({name})" for name in proposal.suggested_by]
+    whom = f"{' and '.join(names)} alone" if names else "nobody on record"
+    return f"suggested by {whom}: no detector supports it"
 
 
 def _image_vouched(action: SetImage, rule: Rule, snapshot: Snapshot) -> Check:

@@ -18,7 +18,7 @@ from responder.domain.rule import Rule
 from responder.domain.snapshot import Snapshot
 from responder.domain.visible import visible
 from responder.fixer.actions import handler_for
-from responder.fixer.guard import opted_out
+from responder.fixer.guard import lone_suggestion, opted_out
 from responder.fixer.ownership import ownership_warnings
 from responder.fixer.rehearsal import rehearse
 
@@ -64,7 +64,11 @@ async def make_plan(
         diff=diff,
         risk=handler.risk(action, snapshot),
         reversible=handler.reversible,
-        warnings=(*ownership_warnings(rehearsal.live, change), *handler.warnings(action, snapshot)),
+        warnings=(
+            *filter(None, (lone_suggestion(proposal),)),
+            *ownership_warnings(rehearsal.live, change),
+            *handler.warnings(action, snapshot),
+        ),
         restores_not=handler.restores_not(action, snapshot),
         checks=verdict.checks,
         digest=plan_digest(action=wire.to_json(action), changes=(change,), diff=diff),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from responder.domain.action import DeletePod, SetResources
 from responder.domain.execution import Baseline, Execution, Verdict, VerdictKind, Verification
-from responder.domain.investigation import Finding
+from responder.domain.investigation import MODEL_PREFIX, Finding
 from responder.domain.manifest import base_hash, dig
 from responder.domain.plan import Plan
 from responder.domain.rule import VerifyPolicy
@@ -324,13 +324,18 @@ def _not_helped(look: _Look) -> Verdict:
 
 def _progressed(look: _Look, failing: tuple[Pod, ...]) -> bool:
     """The fault that was answered no longer shows and another one does: a fix of one layer, not of the whole."""
-    if not look.has_next or not _observed(look):
+    if not look.has_next or not _observed(look) or not _can_be_gone(look.plan):
         return False
     if any(_answered_by(look, finding) for finding in look.findings) or not _next_faults(look):
         return False
     # A container that is merely slow to become ready looks like a probe fault at first.
     certain = bool(failing) or look.elapsed >= 2 * look.policy.settle_seconds
     return certain and look.state.ready >= look.floor
+
+
+def _can_be_gone(plan: Plan) -> bool:
+    """A fault that a language model named and no detector knows is found by none afterwards: that proves nothing."""
+    return not plan.finding.startswith(MODEL_PREFIX)
 
 
 def _next_faults(look: _Look) -> frozenset[str]:

@@ -17,6 +17,7 @@ from responder.domain.mode import ModeSettings
 from responder.domain.plan import PlanState
 from responder.domain.refs import ObjectRef
 from responder.domain.rule import Mode, Rule
+from responder.redact.placeholders import PlaceholderBook
 from responder.reporter.protocol import Notifier
 from responder.rules.reload import LiveRules
 from responder.store import audit, incidents, plans
@@ -39,7 +40,12 @@ class Options:
     grace_seconds: float = 300.0
     """A firing copy this long after its resolve is late, not new."""
     workers: int = 4
+    concurrent_consultations: int = 2
+    """Incidents that may wait for other analyzers than the detectors at once: fewer than workers, or nothing else would
+    be worked on."""
     max_plans_per_incident: int = 5
+    keep_snapshot_days: float = 14.0
+    """What investigations looked at is kept this long, so that another analyzer can be tried on it."""
     resolve_patience_seconds: float = 60.0
     """How long alerts wait for an unreachable API server to tell their owner, before their labels must do."""
     late_write_seconds: float = 60.0
@@ -106,10 +112,20 @@ class Context:
     """For durations."""
     mint: Callable[[str], str]
     sightings: Sightings = Sightings()
+    places: asyncio.Semaphore = field(init=False)
+    """Taken by an incident while it consults other analyzers than the detectors."""
     deciding: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held from counting a budget to committing what uses it, so that two incidents cannot spend the same rest."""
+    secrets: PlaceholderBook = field(default_factory=PlaceholderBook)
+    """Per incident, what each secret is called."""
+    waiting: dict[str, float] = field(default_factory=dict)
+    """Incident id -> monotonic time since which it waits for one of the `places`."""
     elapsed_bases: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Execution id -> (monotonic time of the first look of this process, seconds verified before it)."""
+
+    def __post_init__(self) -> None:
+        free = max(1, min(self.options.concurrent_consultations, self.options.workers - 1))
+        object.__setattr__(self, "places", asyncio.Semaphore(free))
 
     def rule_named(self, name: str) -> Rule:
         """The rule as it stands now; one that was removed since falls back to report mode."""

@@ -1,40 +1,33 @@
-"""From an incident to what is known of it: match the rule, look, diagnose; proposals go on to `proposing`."""
+"""From an incident to what is known of it: match the rule, look, ask the analyzers; proposals go on to `proposing`."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import takewhile
 
+from responder.analyzer.chain import Answer
 from responder.analyzer.collect import collect, resolve_root
 from responder.domain.alert import AlertSource, is_proactive
-from responder.domain.errors import (
-    AnalyzerUnavailable,
-    ClusterUnavailable,
-    Forbidden,
-    ReplyInvalid,
-)
+from responder.domain.errors import ClusterUnavailable, Forbidden
 from responder.domain.incident import Event as Move
 from responder.domain.incident import Incident, Outcome
-from responder.domain.investigation import Conclusion, Investigation
+from responder.domain.investigation import Conclusion, Consulted
 from responder.domain.refs import ObjectRef
 from responder.domain.rule import Mode, Rule
 from responder.domain.snapshot import Snapshot
 from responder.pipeline.changes import with_changes
+from responder.pipeline.consulting import TURN_SECONDS, Consultation, consult, still_waits
 from responder.pipeline.context import DEFAULT_RULE, Context, Step, commit, escalate, moved
 from responder.pipeline.policy import effective_mode, open_breakers, own_ceiling
 from responder.pipeline.proposing import propose
 from responder.pipeline.sharing import SOURCE_LABEL, on_waiting_member, others_suffer, told_with_members
 from responder.rules.matcher import MatchResult
-from responder.store import decisions, investigations, versions
+from responder.store import decisions, versions
 from responder.store.store import Connection
 from responder.telemetry import get_logger
 
 log = get_logger("pipeline")
-
-_LAST_RESORT = "heuristic"
-"""It needs nothing but the snapshot, so it always answers."""
 
 _UNSETTLED_SECONDS = 10.0
 """Pause before the next look at an object that is well at this moment."""
@@ -71,29 +64,37 @@ async def investigate_step(ctx: Context, incident: Incident) -> float | None:
     if is_proactive(incident.labels):
         # Nothing is wrong with the object yet, so an investigation would only find it well.
         return await escalate(ctx, incident, Outcome.REPORTED, incident.summary, event="reported", also=(decision,))
-    snapshot = await _look(ctx, incident.root, rule.deadline_seconds)
+    if still_waits(ctx, incident, rule):
+        return _turn_seconds(rule)
+    snapshot = await _look(ctx, incident, incident.root, rule.deadline_seconds)
     if isinstance(snapshot, str):
         return await escalate(ctx, incident, Outcome.REPORTED, snapshot, event="reported", also=(decision,))
     incident = replace(incident, root=snapshot.root)
     snapshot = await with_changes(ctx, incident, snapshot)
-    investigation = await _investigate(ctx, incident, rule, snapshot)
+    consultation = await consult(ctx, incident, rule, snapshot)
+    if consultation is None:
+        return _turn_seconds(rule)
     case = _Case(
         rule=rule,
         mode=mode,
         snapshot=snapshot,
-        investigation=investigation,
-        decision=decision,
-        summary=await told_with_members(ctx, incident, _told(incident, investigation)),
+        consultation=consultation,
+        decision=replace(decision, consulted=consultation.consulted),
+        summary=await told_with_members(ctx, incident, _told(incident, consultation.answer)),
     )
     return await _decide(ctx, incident, case)
 
 
-def _told(incident: Incident, investigation: Investigation) -> str:
+def _turn_seconds(rule: Rule) -> float:
+    return min(TURN_SECONDS, rule.deadline_seconds / 4)
+
+
+def _told(incident: Incident, answer: Answer) -> str:
     """What the watch saw says more than that nothing explains it."""
-    seen = incident.labels.get(SOURCE_LABEL) == AlertSource.KUBERNETES and not investigation.findings
-    if not seen or investigation.conclusion is not Conclusion.UNEXPLAINED or incident.cause:
-        return investigation.summary
-    return f"{investigation.summary}{_SEEN}{incident.summary.rpartition(_SEEN)[2]}"
+    seen = incident.labels.get(SOURCE_LABEL) == AlertSource.KUBERNETES and not answer.findings
+    if not seen or answer.conclusion is not Conclusion.UNEXPLAINED or incident.cause:
+        return answer.summary
+    return f"{answer.summary}{_SEEN}{incident.summary.rpartition(_SEEN)[2]}"
 
 
 def _lowered(incident: Incident, rule: Rule) -> tuple[str, ...]:
@@ -120,6 +121,7 @@ class _Decision:
     mode: Mode
     rule_set: str
     why: tuple[str, ...]
+    consulted: tuple[Consulted, ...] = ()
 
     def __call__(self, con: Connection) -> None:
         decisions.insert(
@@ -131,15 +133,19 @@ class _Decision:
             mode=self.mode.value,
             rule_set=self.rule_set,
             why=self.why,
+            consulted=self.consulted,
         )
 
 
-async def _look(ctx: Context, root: ObjectRef, deadline_seconds: float) -> Snapshot | str:
+async def _look(ctx: Context, incident: Incident, root: ObjectRef, deadline_seconds: float) -> Snapshot | str:
     """The snapshot, or why there is none."""
+    secrets = ctx.secrets.of(incident.id)
     try:
         async with asyncio.timeout(deadline_seconds):
             resolved = await resolve_root(ctx.cluster, root)
-            return await collect(ctx.cluster, resolved, now=ctx.now(), namespaces=ctx.options.namespaces)
+            return await collect(
+                ctx.cluster, resolved, now=ctx.now(), namespaces=ctx.options.namespaces, hide=secrets.redact
+            )
     except Forbidden as exc:
         return f"{root} may not be read: {exc}"
     except TimeoutError as exc:
@@ -153,60 +159,33 @@ class _Case:
     rule: Rule
     mode: Mode
     snapshot: Snapshot
-    investigation: Investigation
+    consultation: Consultation
     decision: _Decision
     summary: str
     """What people are told of it."""
 
     def record(self, con: Connection) -> None:
         self.decision(con)
-        investigations.insert(con, self.investigation)
-        versions.link(con, self.investigation.incident_id, self.snapshot.changes)
-
-
-async def _investigate(ctx: Context, incident: Incident, rule: Rule, snapshot: Snapshot) -> Investigation:
-    """Ask the rule's analyzers in turn until one answers, all within one deadline; the heuristic one is the last."""
-    earlier = await ctx.store.read(lambda con: investigations.of_incident(con, incident.id))
-    number, ends = len(earlier) + 1, ctx.monotonic() + rule.deadline_seconds
-    for name in takewhile(lambda name: name != _LAST_RESORT, rule.analyzers):
-        if name not in ctx.analyzers:
-            continue
-        remaining = ends - ctx.monotonic()
-        try:
-            async with asyncio.timeout(remaining):
-                return await _ask(ctx, name, incident, snapshot, number=number, deadline=remaining)
-        except (AnalyzerUnavailable, ReplyInvalid, TimeoutError) as exc:
-            log.warning("analyzer did not answer", analyzer=name, problem=str(exc) or "deadline passed")
-    return await _ask(ctx, _LAST_RESORT, incident, snapshot, number=number, deadline=rule.deadline_seconds)
-
-
-async def _ask(
-    ctx: Context, name: str, incident: Incident, snapshot: Snapshot, *, number: int, deadline: float
-) -> Investigation:
-    started = ctx.monotonic()
-    try:
-        answer = await ctx.analyzers[name].investigate(incident, snapshot, number=number, deadline=deadline)
-    finally:
-        ctx.metrics.investigation_seconds.labels(analyzer=name).observe(ctx.monotonic() - started)
-    ctx.metrics.investigations.labels(analyzer=name, conclusion=answer.conclusion.value).inc()
-    return answer
+        self.consultation.keep(con)
+        versions.link(con, self.consultation.detected.incident_id, self.snapshot.changes)
 
 
 async def _decide(ctx: Context, incident: Incident, case: _Case) -> float | None:
-    investigation = case.investigation
-    if investigation.conclusion is Conclusion.UNSETTLED and _may_wait(ctx, incident, case.rule):
+    answer = case.consultation.answer
+    if answer.conclusion is Conclusion.UNSETTLED and _may_wait(ctx, incident, case.rule):
         return _UNSETTLED_SECONDS
-    detail = {"investigation": investigation.id, "conclusion": investigation.conclusion.value}
-    if investigation.conclusion is Conclusion.RECOVERED and await others_suffer(ctx, incident):
+    answered = case.consultation.answered
+    detail = {"investigation": answered.id, "analyzer": answered.analyzer, "conclusion": answer.conclusion.value}
+    if answer.conclusion is Conclusion.RECOVERED and await others_suffer(ctx, incident):
         told = moved(incident, Move.ESCALATE, outcome=Outcome.REPORTED, summary=case.summary)
         await commit(ctx, Step(incident=told, event="reported", detail=detail, also=(case.record,)))
         return None
-    if investigation.conclusion is Conclusion.RECOVERED:
+    if answer.conclusion is Conclusion.RECOVERED:
         done = moved(incident, Move.RESOLVE, outcome=Outcome.RECOVERED, summary=case.summary)
         await commit(ctx, Step(incident=done, event="recovered", detail=detail, also=(case.record,)))
         return None
-    quiet = _QUIET_OUTCOMES.get(investigation.conclusion)
-    if quiet is None and (case.mode is Mode.REPORT or not investigation.proposals):
+    quiet = _QUIET_OUTCOMES.get(answer.conclusion)
+    if quiet is None and (case.mode is Mode.REPORT or not answer.suggestions):
         quiet = Outcome.REPORTED
     if quiet is not None:
         told = moved(incident, Move.ESCALATE, outcome=quiet, summary=case.summary)
@@ -215,7 +194,7 @@ async def _decide(ctx: Context, incident: Incident, case: _Case) -> float | None
     incident = replace(incident, summary=case.summary)
     incident = await commit(ctx, Step(incident=incident, event="investigated", detail=detail, also=(case.record,)))
     return await propose(
-        ctx, incident, rule=case.rule, mode=case.mode, snapshot=case.snapshot, investigation=investigation
+        ctx, incident, rule=case.rule, mode=case.mode, snapshot=case.snapshot, suggestions=answer.suggestions
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from responder.analyzer.chain import Suggestion
 from responder.domain.action import Action
 from responder.domain.errors import (
     FieldConflict,
@@ -20,7 +21,7 @@ from responder.domain.errors import (
 from responder.domain.execution import ExecutionOutcome
 from responder.domain.incident import Event as Move
 from responder.domain.incident import Incident, Outcome
-from responder.domain.investigation import Investigation, Proposal
+from responder.domain.investigation import Proposal
 from responder.domain.plan import Check, Plan, PlanState, PolicyVerdict
 from responder.domain.rule import Mode, Rule
 from responder.domain.snapshot import Snapshot
@@ -49,9 +50,15 @@ class _Refusal:
 
 
 async def propose(
-    ctx: Context, incident: Incident, *, rule: Rule, mode: Mode, snapshot: Snapshot, investigation: Investigation
+    ctx: Context,
+    incident: Incident,
+    *,
+    rule: Rule,
+    mode: Mode,
+    snapshot: Snapshot,
+    suggestions: tuple[Suggestion, ...],
 ) -> float | None:
-    """Choose among an investigation's proposals, within `mode` at the most. One commit, as `investigate_step`."""
+    """Choose among the suggestions, within `mode` at the most. One commit, as `investigate_step`."""
     limit = await _limits(ctx, incident)
     if limit:
         return await escalate(ctx, incident, Outcome.REFUSED, limit, event="plan_refused")
@@ -61,11 +68,16 @@ async def propose(
         await commit(ctx, Step(incident=over, event="resolved_by_alert"))
         return None
     async with ctx.deciding:
-        return await _choose(ctx, incident, rule, mode, snapshot, investigation)
+        return await _choose(ctx, incident, rule, mode, snapshot, suggestions)
 
 
 async def _choose(
-    ctx: Context, incident: Incident, rule: Rule, highest: Mode, snapshot: Snapshot, investigation: Investigation
+    ctx: Context,
+    incident: Incident,
+    rule: Rule,
+    highest: Mode,
+    snapshot: Snapshot,
+    suggestions: tuple[Suggestion, ...],
 ) -> float | None:
     mode = effective_mode(ctx, rule, incident).lowered_to(highest)
     if mode is Mode.REPORT:
@@ -73,9 +85,10 @@ async def _choose(
     tried = await _tried(ctx, incident)
     burnt = await _burnt(ctx, incident)
     facts = await policy_facts(ctx, incident, snapshot.root, rule)
+    source = {one.proposal.action: one.investigation_id for one in suggestions}
     judged = [
         (proposal, _once_burnt(judge(proposal, rule=rule, mode=mode, snapshot=snapshot, facts=facts), proposal, burnt))
-        for proposal in investigation.proposals
+        for proposal in (one.proposal for one in suggestions)
         if _shape(proposal.action) not in tried
     ]
     may_go = any(verdict.autonomous for _, verdict in judged)
@@ -90,7 +103,7 @@ async def _choose(
                 snapshot=snapshot,
                 verdict=verdict,
                 incident_id=incident.id,
-                investigation_id=investigation.id,
+                investigation_id=source[proposal.action],
                 rule=rule,
                 now=ctx.now(),
                 mint=ctx.mint,
@@ -99,7 +112,7 @@ async def _choose(
             refusals.append(_Refusal(proposal=proposal, checks=(_as_check(exc),)))
             continue
         return await _submit(ctx, incident, plan, verdict, mode)
-    return await _refused(ctx, incident, refusals, tried_before=len(judged) < len(investigation.proposals))
+    return await _refused(ctx, incident, refusals, tried_before=len(judged) < len(suggestions))
 
 
 def _only_waits_for_its_turn(verdict: PolicyVerdict) -> bool:

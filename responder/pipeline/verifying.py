@@ -9,6 +9,7 @@ from responder.analyzer.heuristics import diagnose
 from responder.domain.execution import Execution, Verdict, VerdictKind, Verification
 from responder.domain.incident import Event as Move
 from responder.domain.incident import Incident, Outcome
+from responder.domain.investigation import HEURISTIC
 from responder.domain.plan import Plan, PlanState
 from responder.domain.rule import Rule
 from responder.domain.snapshot import Snapshot
@@ -17,7 +18,7 @@ from responder.pipeline.context import Context, Step, commit, escalate, moved
 from responder.pipeline.looks import elapsed_since_write, in_force, look, pause_between_looks, record_of
 from responder.pipeline.policy import open_breakers
 from responder.pipeline.sharing import about, members_of, on_waiting_member
-from responder.store import alerts, executions, plans
+from responder.store import alerts, executions, investigations, plans
 from responder.telemetry import get_logger
 
 log = get_logger("pipeline")
@@ -66,12 +67,13 @@ async def _judge(
     answered = frozenset(p.finding for p in every if p.state is PlanState.APPLIED)
     concerned = incident.root.key if incident.cause and incident.root is not None else ""
     firing = await ctx.store.read(lambda con: alerts.firing_count(con, incident.id, concerned))
+    has_next = any(proposal.finding != plan.finding for proposal in diagnosis.proposals)
     verdict = verifier.judge(
         plan=plan,
         execution=execution,
         snapshot=snapshot,
         findings=diagnosis.findings,
-        has_next=any(proposal.finding != plan.finding for proposal in diagnosis.proposals),
+        has_next=has_next and await _by_detectors(ctx, plan),
         answered=answered,
         alerts_firing=firing,
         policy=rule.verify,
@@ -79,6 +81,13 @@ async def _judge(
         elapsed_seconds=elapsed,
     )
     return verdict, diagnosis.summary
+
+
+async def _by_detectors(ctx: Context, plan: Plan) -> bool:
+    """Another fault in place of the first is progress only after a change that the detectors suggest: one that a model
+    alone suggested may have brought that fault about, so nothing but health speaks for it."""
+    run = await ctx.store.read(lambda con: investigations.get(con, plan.investigation_id))
+    return run.analyzer == HEURISTIC
 
 
 async def _conclude(

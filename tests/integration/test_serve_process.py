@@ -20,6 +20,7 @@ import pytest
 WEBHOOK = "/webhook/alertmanager"
 TOKEN = "webhook-token-0123456789"
 BODY = {"alerts": [{"labels": {"alertname": "Watchful", "severity": "warning"}, "startsAt": "2026-11-23T11:00:00Z"}]}
+ASKS = "rules: [{{name: {name}, match: {{}}, analyzers: [heuristic, {analyzer}]}}]\n"
 
 _HOLD = """
 import sys, duckdb
@@ -64,6 +65,21 @@ async def test_a_wrong_rule_file_ends_it_with_status_2_and_the_place(clopus: Any
     assert await clopus.ended() == 2
     assert f"{rules}:4:" in clopus.log
     assert "Traceback" not in clopus.log
+
+
+async def test_a_rule_that_names_an_analyzer_that_is_not_set_up_is_told_at_the_start(clopus: Any) -> None:
+    (clopus.directory / "rules.yaml").write_text(ASKS.format(name="a", analyzer="claude"))
+    await clopus.start()
+    (told,) = _absent(clopus.log)
+    assert (told["level"], told["analyzer"], told["rules"], told["first"]) == ("warning", "claude", 1, "a")
+
+
+async def test_a_rule_that_names_one_is_told_when_it_comes_into_force(clopus: Any, until: Callable[..., Any]) -> None:
+    await clopus.start()
+    assert _absent(clopus.log) == []
+    (clopus.directory / "rules.yaml").write_text(ASKS.format(name="b", analyzer="openai_compatible"))
+    (told,) = await until(lambda: _absent(clopus.log), "nothing is told")
+    assert (told["analyzer"], told["first"]) == ("openai_compatible", "b")
 
 
 async def test_without_any_credential_it_does_not_start(clopus: Any) -> None:
@@ -219,6 +235,12 @@ def _held(database: Path) -> Iterator[None]:
         assert holder.stdout.readline() == b"held\n"
         yield
         holder.communicate()
+
+
+def _absent(log: str) -> list[dict[str, Any]]:
+    """Warnings about analyzers that rules name in vain."""
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{") and line.endswith("}")]
+    return [line for line in lines if "analyzer that is not set up" in line.get("event", "")]
 
 
 def _digests(directory: Path) -> dict[str, str]:

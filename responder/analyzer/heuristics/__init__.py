@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from responder.analyzer.heuristics.diagnose import Diagnosis, diagnose
-from responder.domain.incident import Incident
-from responder.domain.investigation import Conclusion, Investigation, Step, StepKind
+from responder.analyzer.protocol import Assignment
+from responder.domain.investigation import HEURISTIC, Conclusion, Investigation, Step, StepKind
 from responder.domain.snapshot import Snapshot
 
 __all__ = ["Diagnosis", "HeuristicAnalyzer", "diagnose"]
@@ -16,15 +16,13 @@ __all__ = ["Diagnosis", "HeuristicAnalyzer", "diagnose"]
 class HeuristicAnalyzer:
     """Always available and always in time: it is what remains when every other analyzer fails."""
 
-    name = "heuristic"
+    name = HEURISTIC
 
-    def __init__(self, *, mint: Callable[[str], str], now: Callable[[], datetime]) -> None:
-        self._mint = mint
+    def __init__(self, *, now: Callable[[], datetime]) -> None:
         self._now = now
 
-    async def investigate(
-        self, incident: Incident, snapshot: Snapshot | None, *, number: int, deadline: float
-    ) -> Investigation:
+    async def investigate(self, assignment: Assignment) -> Investigation:
+        incident, snapshot = assignment.incident, assignment.snapshot
         started_at = self._now()
         diagnosis = (
             diagnose(snapshot, alert_labels=incident.labels, opened_at=incident.opened_at)
@@ -33,9 +31,9 @@ class HeuristicAnalyzer:
         )
         ended_at = self._now()
         return Investigation(
-            id=self._mint("inv"),
+            id=assignment.id,
             incident_id=incident.id,
-            number=number,
+            number=assignment.number,
             analyzer=self.name,
             started_at=started_at,
             ended_at=ended_at,

@@ -10,15 +10,18 @@ from hypothesis import strategies as st
 
 from responder import wire
 from responder.analyzer.heuristics import HeuristicAnalyzer
+from responder.analyzer.protocol import Assignment
 from responder.domain.incident import Incident
 from responder.domain.investigation import Conclusion, Investigation, StepKind
+from responder.domain.snapshot import Snapshot
+from responder.redact.placeholders import Placeholders
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture
 def analyzer() -> HeuristicAnalyzer:
-    return HeuristicAnalyzer(mint=lambda prefix: f"{prefix}-1", now=lambda: NOW)
+    return HeuristicAnalyzer(now=lambda: NOW)
 
 
 @pytest.fixture
@@ -33,9 +36,15 @@ def incident(build) -> Incident:
     )
 
 
+def assigned(incident: Incident, snapshot: Snapshot | None, number: int = 1) -> Assignment:
+    return Assignment(
+        id="inv-1", number=number, incident=incident, snapshot=snapshot, seconds=30, secrets=Placeholders()
+    )
+
+
 async def test_an_investigation_tells_what_was_looked_at_and_each_verdict(build, analyzer, incident):
     snapshot = build.broken(build.crashing(), logs=["panic: boom"])
-    result = await analyzer.investigate(incident, snapshot, number=2, deadline=30)
+    result = await analyzer.investigate(assigned(incident, snapshot, number=2))
     assert (result.id, result.incident_id, result.number, result.analyzer) == ("inv-1", "inc-1", 2, "heuristic")
     assert [step.number for step in result.steps] == list(range(1, len(result.steps) + 1))
     assert result.steps[0].kind is StepKind.TOOL_RESULT
@@ -44,13 +53,13 @@ async def test_an_investigation_tells_what_was_looked_at_and_each_verdict(build,
 
 
 async def test_an_alert_without_an_object_is_not_applicable(analyzer, incident):
-    result = await analyzer.investigate(incident, None, number=1, deadline=30)
+    result = await analyzer.investigate(assigned(incident, None))
     assert (result.conclusion, result.proposals) == (Conclusion.NOT_APPLICABLE, ())
 
 
 async def test_an_investigation_survives_the_wire(build, analyzer, incident):
     snapshot = build.broken(build.waiting("ImagePullBackOff", "not found"), healthy=["nginx:1.27"])
-    result = await analyzer.investigate(incident, snapshot, number=1, deadline=30)
+    result = await analyzer.investigate(assigned(incident, snapshot))
     assert wire.loads(Investigation, wire.dumps(result)) == result
 
 
