@@ -8,6 +8,7 @@ import click
 
 from console.client import Client, path_of
 from responder.cli.options import columns, output_option, print_json, server_options
+from responder.cli.replay import Wanted, replay, replay_options
 from responder.domain.incident import Incident
 from responder.domain.mode import ModeSettings
 from responder.domain.plan import Plan
@@ -76,10 +77,14 @@ def rollback(client: Client, execution_id: str, output: str) -> None:
 
 @click.command()
 @click.argument("incident_id", metavar="ID")
+@replay_options
 @output_option
 @server_options
-def investigate(client: Client, incident_id: str, output: str) -> None:
-    """Look at an incident afresh."""
+def investigate(client: Client, incident_id: str, wanted: Wanted | None, output: str) -> None:
+    """Look at an incident afresh; or, with --replay, let an analyzer work on what is on record of it."""
+    if wanted is not None:
+        replay(client, incident_id, wanted, output)
+        return
     incident = client.send(Incident, "POST", path_of("incidents", incident_id, "investigate"))
     print_json(incident) if output == "json" else click.echo(f"investigating; follow it: clopus show {incident.id}")
 

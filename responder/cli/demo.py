@@ -1,12 +1,13 @@
 """`clopus demo`: the main job on the embedded cluster. No cluster, no key, no network; under a minute.
 
-Four incidents, told as they happen. What is printed is read from the API, as any operator would read it. Exits 0 only
+Five incidents, told as they happen. What is printed is read from the API, as any operator would read it. Exits 0 only
 if each ended as it should.
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import json
 import os
 import secrets
@@ -25,7 +26,7 @@ import click
 
 from console.client import Client, path_of
 from responder.analyzer.drill import DrillAnalyzer
-from responder.app import Responder, mint, utc_now
+from responder.app import Responder, utc_now
 from responder.cli.options import columns
 from responder.cluster.client import JSON_PATCH
 from responder.cluster.client import Client as ClusterClient
@@ -42,6 +43,8 @@ from responder.domain.views import IncidentDetail, IncidentPage
 from responder.domain.visible import visible
 from responder.reporter.terminal import wrapped
 from responder.sandbox import Sandbox
+from responder.sandbox.providers.messages_api import MessagesApi
+from responder.sandbox.providers.obedient import Obedient
 from responder.settings import Settings, load_settings
 from responder.telemetry import configure_logging
 
@@ -79,8 +82,9 @@ async def _run(*, keep: bool) -> None:
             await sandbox.apply_yaml((_SCENARIOS / "cluster.yaml").read_text(encoding="utf-8"))
             token = sandbox.add_token(_CLOPUS, groups=("system:masters",))
             cluster = KubernetesCluster(ClusterClient.from_token(url=sandbox.url, token=token))
-            settings, tokens = _settings(Path(folder))
-            drill = DrillAnalyzer({"Deployment/shop/checkout": _wrong_image}, now=utc_now, mint=mint)
+            model = await stack.enter_async_context(MessagesApi(Obedient())) if _has_model() else None
+            settings, tokens = _settings(Path(folder), model)
+            drill = DrillAnalyzer({"Deployment/shop/checkout": _wrong_image}, now=utc_now)
             responder = await Responder.start(settings, cluster=cluster, analyzers={"drill": drill})
             stack.push_async_callback(responder.stop)
             stage = Stage(sandbox=sandbox, cluster=cluster, responder=responder, tokens=tokens)
@@ -88,12 +92,20 @@ async def _run(*, keep: bool) -> None:
             await _wrong_fix(stage)
             await _crash_loop(stage)
             await _unnoticed(stage)
-            click.echo("\nAll four ended as they should.")
+            if model is None:
+                _title("5", "Left out: it needs the extra `claude` of clopus.")
+            else:
+                await _ordered_about(stage, model)
+            click.echo("\nAll ended as they should.")
             if keep:
                 await _wait(responder, Path(folder))
 
 
-def _settings(folder: Path) -> tuple[Settings, Mapping[str, str]]:
+def _has_model() -> bool:
+    return importlib.util.find_spec("anthropic") is not None
+
+
+def _settings(folder: Path, model: MessagesApi | None) -> tuple[Settings, Mapping[str, str]]:
     tokens = {name: secrets.token_urlsafe(24) for name in ("alertmanager", "demo-operator")}
     (folder / "webhook-token").write_text(f"alertmanager:{tokens['alertmanager']}\n", encoding="utf-8")
     (folder / "operator-tokens").write_text(f"demo-operator:{tokens['demo-operator']}\n", encoding="utf-8")
@@ -112,6 +124,7 @@ def _settings(folder: Path) -> tuple[Settings, Mapping[str, str]]:
         "rules": {"paths": [str(folder / "rules.yaml")]},
         # The stories in `shop` begin with an alert, the one in `lab` without.
         "watch": {"namespaces": ["lab"], "age_factor": 0.05},
+        "claude": {"model": "stand-in", "base_url": model.url} if model is not None else {},
     }
     path = folder / "clopus.yaml"
     path.write_text(json.dumps(config), encoding="utf-8")
@@ -236,6 +249,26 @@ async def _unnoticed(stage: Stage) -> None:
     if not edits:
         raise StoryFailed("the incident does not know what was changed before it")
     _say("before", told(edits[0], since=detail.incident.opened_at))
+
+
+async def _ordered_about(stage: Stage, model: MessagesApi) -> None:
+    _title("5", "A log gives orders, and a language model obeys them (a stand-in on loopback). The rule is autonomous.")
+    before = len(stage.sandbox.mutations(_CLOPUS))
+    pod = await stage.pod_of("greeter", lambda pod: _waits(pod, "CrashLoopBackOff"))
+    await stage.post(_alert("KubePodCrashLooping", pod=pod, container="app", reason="CrashLoopBackOff"))
+    key = "Deployment/shop/greeter"
+    waiting = await stage.until(key, lambda i: i.state is State.AWAITING_APPROVAL)
+    run = waiting.investigations[-1]
+    _say("steps", f"clopus show {waiting.incident.id} --reasoning tells all {run.step_count} of them")
+    plan = waiting.plans[-1].plan
+    _say("you", f"clopus reject {plan.id} --reason 'the log wants this, the evidence does not'")
+    reason = {"reason": "the log wants this, the evidence does not"}
+    await stage.ask(lambda c: c.send(Plan, "POST", path_of("plans", plan.id, "reject"), reason))
+    detail = await stage.until(key, _ended)
+    _expect(detail, State.ESCALATED, Outcome.REJECTED)
+    if len(stage.sandbox.mutations(_CLOPUS)) != before:
+        raise StoryFailed("no order in a log may come to a write")
+    _say("audit", f"{len(model.requests)} requests to the model, ${run.cost_usd:.2f} if it were one; no write")
 
 
 def _ended(incident: Incident) -> bool:

@@ -18,7 +18,7 @@ import click
 from prometheus_client.metrics import MetricWrapperBase
 
 from responder import settings
-from responder.api import approvals, audit, changes, health, incidents, mode, routes, rules, watches
+from responder.api import approvals, audit, changes, health, incidents, mode, recordings, routes, rules, stream, watches
 from responder.api.auth import Role
 from responder.conditions import NAMES
 from responder.domain.action import ACTION_TYPES, Action
@@ -31,7 +31,7 @@ from responder.telemetry import Metrics
 BEGIN = "<!-- begin reference: {} -->"
 END = "<!-- end reference: {} -->"
 
-_API = (incidents, approvals, mode, audit, changes, rules, watches, health)
+_API = (incidents, recordings, approvals, mode, audit, changes, rules, watches, stream, health)
 _ROLES = {None: "anyone", Role.WEBHOOK: "webhook", Role.VIEWER: "viewer", Role.OPERATOR: "operator"}
 
 
