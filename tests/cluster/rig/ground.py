@@ -48,6 +48,8 @@ class Ground:
     """The responder as the subject of a role binding."""
     own_namespace: str
     new_namespace: Callable[[str, Mapping[str, str]], Awaitable[str]]
+    audit: Callable[[], list[Any]]
+    """The responder's requests so far, oldest first, as the ground's own audit events."""
     node: str = ""
     """The node for everyone."""
     _kubelets: dict[str, Kubelet] = field(default_factory=dict)
@@ -149,6 +151,7 @@ async def sandbox_ground() -> AsyncIterator[Ground]:
             user={"kind": "ServiceAccount", "name": "clopus", "namespace": "clopus"},
             own_namespace="clopus",
             new_namespace=new_namespace,
+            audit=lambda: [e for e in sandbox.audit if e.user == "system:serviceaccount:clopus:clopus"],
         )
         stack.push_async_callback(ground.close)
         ground.node = await ground.add_node("node")
@@ -178,6 +181,7 @@ async def real_ground(control_plane: ControlPlane) -> AsyncIterator[Ground]:
             user={"kind": "ServiceAccount", "name": "clopus", "namespace": own},
             own_namespace=own,
             new_namespace=new_namespace,
+            audit=lambda: control_plane.audit(user=f"system:serviceaccount:{own}:clopus"),
         )
         stack.push_async_callback(ground.close)
         ground.node = await ground.add_node("node")
