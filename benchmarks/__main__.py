@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 
-from benchmarks import ingest, memory, plan, watch
+from benchmarks import ingest, memory, models, plan, watch
 from benchmarks.result import Result, table
 
 BENCHMARKS: dict[str, Callable[[], Result]] = {
@@ -15,6 +15,7 @@ BENCHMARKS: dict[str, Callable[[], Result]] = {
     "plan": plan.run,
     "memory": memory.run,
     "watch": watch.run,
+    "models": models.run,
 }
 
 

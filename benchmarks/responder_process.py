@@ -19,7 +19,7 @@ from benchmarks.clusters import Access
 from benchmarks.processes import child, ready, wait_for_parent
 from console.client import Client, path_of
 from responder.analyzer.drill import DrillAnalyzer
-from responder.app import Responder, mint, utc_now
+from responder.app import Responder, utc_now
 from responder.domain.action import Action, SetImage
 from responder.domain.incident import Incident
 from responder.domain.snapshot import Snapshot
@@ -90,7 +90,7 @@ def _wrong_image(snapshot: Snapshot) -> Action:
 async def _serve(path: Path) -> None:
     settings = load_settings(path, {})
     configure_logging(level=settings.log.level)
-    drill = DrillAnalyzer({DRILLED: _wrong_image}, now=utc_now, mint=mint)
+    drill = DrillAnalyzer({DRILLED: _wrong_image}, now=utc_now)
     running = await Responder.start(settings, analyzers={"drill": drill})
     ready(running.url)
     await asyncio.to_thread(wait_for_parent)
