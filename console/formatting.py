@@ -31,6 +31,8 @@ class Tone(StrEnum):
     ADDED = "added"
     REMOVED = "removed"
     PLACE = "place"
+    MATCH = "match"
+    """What was searched for."""
 
 
 @dataclass(frozen=True)
@@ -108,14 +110,14 @@ def chop(text: str, width: int) -> list[str]:
 def diff_lines(diff: str, width: int, *, indent: int = 0) -> Iterator[Line]:
     """A unified diff, whole. The sign at the start says what the colour says; a continued line repeats it."""
     for part in shown(diff).split("\n"):
-        tone = _diff_tone(part)
+        tone = diff_tone(part)
         sign = part[:1] if tone in (Tone.ADDED, Tone.REMOVED) else ""
         first, *rest = chop(part[len(sign) :], width - indent - len(sign))
         for piece in (first, *rest):
             yield Line((Span(" " * indent), Span(sign + piece, tone)))
 
 
-def _diff_tone(part: str) -> Tone:
+def diff_tone(part: str) -> Tone:
     if part.startswith(("+++", "---", "@@")):
         return Tone.PLACE
     return {"+": Tone.ADDED, "-": Tone.REMOVED}.get(part[:1], Tone.PLAIN)

@@ -39,6 +39,7 @@ class ApproveScreen(PolledScreen[str]):
     def __init__(self, view: PlanView) -> None:
         super().__init__()
         self.view = view
+        self.incident_id = view.plan.incident_id
         self.place = f"incidents › {view.plan.incident_id} › approve"
         self.end_seen = False
         self._void = ""

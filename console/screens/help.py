@@ -17,7 +17,10 @@ move         up down j k   pgup pgdn space   home end g G   mouse
 incidents    enter open   / filter   f faults only   r refresh
 filter       text   ns:shop   state:await   rule:name   (and-ed)
 incident     enter opens evidence, checks, steps   tab other pane
+             t reasoning, step by step
 decide       a approve   x reject   u take back   i look again
+reasoning    enter right open   left shut   e all   c copy
+             / search   n N next, previous   G follows a live run
 
 approve      scroll to the end of the diff, type the first four
              characters of the digest, Enter

@@ -16,6 +16,7 @@ from console.messages import Chosen, CursorMoved, EndSeen
 from console.screens.approve import ApproveScreen
 from console.screens.confirm import ConfirmScreen
 from console.screens.polled import PolledScreen, now
+from console.screens.reasoning import ReasoningScreen
 from console.widgets.bars import Plain, TopBar
 from console.widgets.lineview import Document
 from responder.domain.incident import Incident
@@ -32,6 +33,7 @@ class IncidentScreen(PolledScreen[None]):
         Binding("x", "reject", "reject"),
         Binding("u", "undo", "take back"),
         Binding("i", "investigate", "look again"),
+        Binding("t", "reasoning", "reasoning"),
         Binding("r,ctrl+r", "refresh", "refresh", show=False),
         Binding("escape", "app.pop_screen", "back"),
     ]
@@ -127,6 +129,9 @@ class IncidentScreen(PolledScreen[None]):
 
     def action_refresh(self) -> None:
         self.read_now()
+
+    def action_reasoning(self) -> None:
+        self.app.push_screen(ReasoningScreen(self.incident_id))
 
     def action_approve(self) -> None:
         view = story.plan_that_waits(self.known.detail) if self.known else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -92,6 +93,11 @@ class IncidentsScreen(PolledScreen[None]):
         if top + _AHEAD >= PAGE:
             await self._read_page(self.rows.listing.cursor_before(min(top, self.rows.count())))
         self._tell()
+
+    def start_anew(self) -> None:
+        """Keep the first page, which is read again at once; rows below it may be of another history."""
+        listing = self.rows.listing
+        self.rows.listing = replace(listing, rows=listing.rows[:PAGE], more=listing.more or len(listing.rows) > PAGE)
 
     async def _read_page(self, cursor: str) -> None:
         asked = self._asked

@@ -1,16 +1,24 @@
-"""What every screen of the console does: read again and again while it is looked at, and say how the link stands."""
+"""What every screen of the console does: keep what it shows true while it is looked at, and say how the link stands.
+
+Events of the stream never change what is shown by themselves: they make the screen read again, so that what stands
+there is always what the server answered.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from textual import work
 from textual.screen import Screen
+from textual.timer import Timer
 
 from console.client import ApiError
+from console.stream import Anew, Event
 from console.widgets.bars import TopBar
 
 if TYPE_CHECKING:
@@ -18,20 +26,30 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+READ_GAP_SECONDS = 0.25
+"""Between two reads that events ask for: a storm of them costs the server four reads a second."""
+
 
 class PolledScreen(Screen[Result]):
-    """A screen over the API. `read` is called at once, then at every interval while no other screen covers this one."""
+    """A screen over the API. While no other covers it, `read` is called at once, after every event that concerns it,
+    and at every interval: a short one while no stream is up."""
 
     place = ""
     """For the breadcrumbs."""
+    incident_id = ""
+    """A screen of one incident is read for events of this one only."""
 
     def __init__(self) -> None:
         super().__init__()
         self._wake = asyncio.Event()
+        self._read_at = float("-inf")
+        self._rests_since = float("inf")
+        """Monotonic; never, while a read is under way."""
+        self._soon: Timer | None = None
 
     def on_mount(self) -> None:
         """Textual calls the `on_mount` of every class in the family: subclasses must not call this one."""
-        self.set_interval(0.5, self.tell_link)
+        self.set_interval(0.5, self.look)
         self.poll()
 
     def on_screen_resume(self) -> None:
@@ -48,6 +66,35 @@ class PolledScreen(Screen[Result]):
     def read_now(self) -> None:
         self._wake.set()
 
+    def heard(self, events: Sequence[Event]) -> None:
+        """Of everything that was recorded since the last time, also while another screen covers this one."""
+        if any(isinstance(event, Anew) for event in events):
+            self.start_anew()
+        if self._soon is None and any(self.concerns(event) for event in events):
+            due_in = self._read_at + READ_GAP_SECONDS - time.monotonic()
+            self._soon = self.set_timer(max(due_in, 0.001), self.read_now)
+
+    def concerns(self, event: Event) -> bool:
+        return isinstance(event, Anew) or not self.incident_id or event.incident_id == self.incident_id
+
+    def start_anew(self) -> None:
+        """Something was missed, or the server tells another history: forget what `read`, which follows, does not
+        replace."""
+
+    def look(self) -> None:
+        """The clock alone ends a live link; the next read is then due long before it had been."""
+        self.tell_link()
+        if time.monotonic() - self._rests_since > self.console_app.poll_interval:
+            self.read_now()
+
+    def _begin_read(self) -> None:
+        """A read that begins now covers every event heard so far."""
+        self._wake.clear()
+        if self._soon is not None:
+            self._soon.stop()
+            self._soon = None
+        self._read_at, self._rests_since = time.monotonic(), float("inf")
+
     def tell_link(self) -> None:
         for bar in self.query(TopBar):
             bar.tell(self.place, self.console_app.link, now())
@@ -55,13 +102,14 @@ class PolledScreen(Screen[Result]):
     @work(exclusive=True, group="poll")
     async def poll(self) -> None:
         while True:
-            self._wake.clear()
+            self._begin_read()
             if self.is_active:
                 with suppress(ApiError):
                     await self.read()
                 self.tell_link()
+            self._rests_since = time.monotonic()
             with suppress(TimeoutError):
-                async with asyncio.timeout(self.console_app.poll_seconds):
+                async with asyncio.timeout(self.console_app.poll_interval):
                     await self._wake.wait()
 
 

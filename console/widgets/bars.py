@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual.widgets import Static
 
@@ -11,6 +12,8 @@ from console.formatting import Tone, fit
 from console.link import Link
 
 _STYLES = {Tone.GOOD: "green", Tone.WAITS: "bold yellow", Tone.BAD: "bold red", Tone.BUSY: "cyan"}
+_LEAST_PLACE = 12
+"""Cells that are left to it whatever is told."""
 
 
 class Plain(Static):
@@ -42,7 +45,17 @@ class TopBar(Static):
     def tell(self, place: str, link: Link, now: datetime) -> None:
         told, tone = link.told(now)
         width = max(self.size.width, 20)
-        told = told if len(told) <= width // 2 else fit(told, width // 2).rstrip()
-        left = fit(f"clopus › {place}", width - len(told) - 3)
+        left, told = _share(place, told, width - 3)
         self.said = f"{left} ● {told}"
         self.update(Text.assemble((left, "bold"), " ", (f"● {told}", _STYLES.get(tone, ""))))
+
+
+def _share(place: str, told: str, width: int) -> tuple[str, str]:
+    """Both on one line. What is told comes first, its reason last."""
+    crumbs = f"clopus › {place}"
+    if cell_len(crumbs) + cell_len(told) > width:
+        crumbs = place
+    essence = cell_len(told.partition(": ")[0])
+    room = max(width - min(cell_len(crumbs), width // 3), min(essence, width - _LEAST_PLACE))
+    told = told if cell_len(told) <= room else fit(told, room).rstrip()
+    return fit(crumbs, width - cell_len(told)), told

@@ -162,9 +162,12 @@ class Stage:
         await asyncio.to_thread(self.client.send, Plan, "POST", path_of("plans", plan.id, "reject"), {"reason": reason})
 
     @asynccontextmanager
-    async def console(self, size: tuple[int, int] = (100, 30), token: str = TOKENS["ann"]) -> AsyncIterator[Driver]:
+    async def console(
+        self, size: tuple[int, int] = (100, 30), token: str = TOKENS["ann"], poll_seconds: float = 0.15, **more: Any
+    ) -> AsyncIterator[Driver]:
+        """`more` are settings of the app."""
         client = Client(f"http://127.0.0.1:{self.port}", token=token, timeout_seconds=5.0)
-        app = ConsoleApp(client, poll_seconds=0.15)
+        app = ConsoleApp(client, poll_seconds=poll_seconds, **more)
         async with app.run_test(size=size) as pilot:
             yield Driver(app=app, pilot=pilot)
 
