@@ -5,7 +5,8 @@ FROM python:3.11.14-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /src
 RUN python -m venv --without-pip /opt/clopus
-# Dependencies change less often than the code: a layer of their own, each file checked against its hash.
+# Dependencies change less often than the code: a layer of their own, each file checked against its hash. The lock holds
+# every extra, so this image can ask either kind of language model.
 COPY requirements.lock ./
 RUN pip --python /opt/clopus/bin/python install --require-hashes --only-binary=:all: -r requirements.lock
 # The build backend is pinned with the development tools, none of which reach the second stage.

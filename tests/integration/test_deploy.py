@@ -6,21 +6,24 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from responder.analyzers import MODELS, configured, prices
 from responder.rbac import manifest
 from responder.rules.loader import load
-from responder.settings import load_settings
+from responder.settings import Settings, load_settings
 
 ROOT = Path(__file__).parents[2]
 BASE = ROOT / "deploy" / "base"
 ALERTMANAGER_CONFIG = ROOT / "deploy" / "alertmanager" / "alertmanager.yml"
 
 WRITABLE = ("/data",)
+MODEL_KEYS = "/etc/clopus/model"
 CREDENTIALS = "/etc/clopus/credentials/"
 
 
@@ -95,6 +98,62 @@ def test_every_file_that_the_settings_name_is_mounted(container: dict[str, Any])
     assert all(str(file).startswith(CREDENTIALS) for file in named)
     mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
     assert {CREDENTIALS.rstrip("/"), str(settings.rules.paths[0]), str(Path(settings.store.path).parent)} <= mounts
+
+
+def without_comment_signs(name: str) -> str:
+    """The file with what stands commented out in it. Prose has one space behind its `#`."""
+    return re.sub(r"^( *)#(?=[^ #\n]|  )", r"\1", (BASE / name).read_text(), flags=re.MULTILINE)
+
+
+@pytest.fixture
+def with_models(tmp_path: Path) -> Settings:
+    (tmp_path / "clopus.yaml").write_text(without_comment_signs("clopus.yaml"))
+    return load_settings(tmp_path / "clopus.yaml", {})
+
+
+def test_the_base_install_asks_no_model() -> None:
+    assert configured(load_settings(BASE / "clopus.yaml", {})) == ()
+    assert {name for rule in load([BASE / "rules"]).rules for name in rule.analyzers} == {"heuristic"}
+
+
+def test_the_settings_that_stand_commented_out_set_up_both_kinds_of_model(with_models: Settings) -> None:
+    assert configured(with_models) == MODELS
+    assert [prices(with_models, name) for name in MODELS]
+
+
+def test_the_limits_that_stand_commented_out_are_the_defaults(with_models: Settings) -> None:
+    assert with_models.analysis.model_fields_set
+    assert with_models.analysis.model_dump() == Settings().analysis.model_dump()
+
+
+def test_a_model_s_key_is_a_mounted_file_that_may_be_absent(
+    pod: dict[str, Any], container: dict[str, Any], with_models: Settings
+) -> None:
+    (mount,) = [mount for mount in container["volumeMounts"] if mount["mountPath"] == MODEL_KEYS]
+    (volume,) = [volume for volume in pod["volumes"] if volume["name"] == mount["name"]]
+    assert mount["readOnly"] is True
+    assert volume["secret"]["optional"] is True
+    assert str(with_models.claude.api_key_file).startswith(f"{MODEL_KEYS}/")
+    assert "env" not in container
+    assert "envFrom" not in container
+
+
+def test_the_way_to_a_model_is_off_and_its_rules_are_ready_to_be_taken() -> None:
+    (policy,) = documents("networkpolicy.yaml")
+    (opened,) = yaml.safe_load_all(without_comment_signs("networkpolicy.yaml"))
+    own = policy["spec"]["egress"]
+    assert len(own) == 2
+    assert opened["spec"]["egress"][:2] == own
+    assert all(rule["to"] and rule["ports"] for rule in opened["spec"]["egress"][2:])
+    assert len(opened["spec"]["egress"]) == 4
+
+
+def test_the_image_has_every_extra() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    locked = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    wanted = {re.match(r"[a-z0-9-]+", item)[0] for items in extras.values() for item in items}  # type: ignore[index]
+    assert wanted <= locked
+    assert "COPY requirements.lock" in (ROOT / "Dockerfile").read_text()
 
 
 @pytest.mark.inv(32)
