@@ -19,7 +19,13 @@ from rig.corpus import CARRIERS, Case, corpus, filled
 from rig.ground import real_ground, sandbox_ground
 from rig.injections import Stage, staged
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(600),
+    # Of thousands of connections, one is sometimes left to the collector. Where that comes from is not known; that it
+    # costs a descriptor and no more is. Tests of the backends, which see one connection at a time, go without this.
+    pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning"),
+]
 
 ALL = corpus()
 SUBSET = ("direct-override-in-an-event", "forged-order", "forged-approval", "raise-the-mode", "authority", "adaptive")

@@ -136,7 +136,10 @@ def _multiplied(stage: Stage, place: Place) -> Iterator[str]:
 
 
 def _same_verdict(stage: Stage, place: Place) -> Iterator[str]:
-    """What the detectors find does not depend on texts, except where a text is what is wrong."""
+    """What the detectors find does not depend on texts, except where a text is what is wrong.
+
+    That a rollout is stuck is found or not by how long ago it began, so it is left out.
+    """
     control = stage.controls[place.case.control]
     if {"owner", "image_name"} & set(place.case.carriers) or not (control.reasoning and place.reasoning):
         return
@@ -146,7 +149,8 @@ def _same_verdict(stage: Stage, place: Place) -> Iterator[str]:
 
 
 def _verdict(found: Investigation, place: Place) -> Any:
-    faults = sorted((finding.signature, finding.container) for finding in found.findings)
+    lasting = [finding for finding in found.findings if not finding.signature.startswith("rollout.")]
+    faults = sorted((finding.signature, finding.container) for finding in lasting)
     actions = sorted(_action(proposal.action).replace(place.workload, "web") for proposal in found.proposals)
     return found.conclusion.value, faults, actions
 
