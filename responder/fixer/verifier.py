@@ -8,7 +8,8 @@ it was and serves as it did. What a verdict means for the incident is the pipeli
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from responder.domain.action import DeletePod, SetResources
 from responder.domain.execution import Baseline, Execution, Verdict, VerdictKind, Verification
@@ -23,6 +24,10 @@ from responder.fixer.ownership import last_other_writer, last_writer_of
 
 _STARTING = frozenset({"", "ContainerCreating", "PodInitializing"})
 """Waiting for these is how every container begins; any other reason is an error."""
+
+_CRASH_FORGOTTEN = timedelta(minutes=10)
+"""After so long without another crash the kubelet takes a container for a running one.
+https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#restart-policy"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +101,21 @@ def baseline_of(snapshot: Snapshot) -> Baseline:
         ready=workload.ready if workload else sum(pod.ready for pod in living),
         desired=len(living) if asked is None else asked,
         restarts=sum(status.restarts for pod in living for status in pod.statuses),
+    )
+
+
+def baseline_before(snapshot: Snapshot) -> Baseline:
+    """What a change must not make worse. A pod that crashes over and over is ready for moments, and nothing is lost
+    with it: it does not count as ready."""
+    state = baseline_of(snapshot)
+    flapping = sum(pod.ready and _crashes(pod, snapshot.taken_at) for pod in snapshot.pods if pod.deleted_at is None)
+    return replace(state, ready=max(state.ready - flapping, 0))
+
+
+def _crashes(pod: Pod, now: datetime) -> bool:
+    ends = [status.last_terminated for status in pod.statuses if not status.init and status.last_terminated is not None]
+    return any(
+        end.exit_code != 0 and end.finished_at is not None and now - end.finished_at < _CRASH_FORGOTTEN for end in ends
     )
 
 

@@ -60,7 +60,7 @@ async def apply_step(ctx: Context, incident: Incident) -> float | None:
             ctx.store,
             plan,
             requested_by=", ".join(approval.approver for approval in used),
-            baseline=verifier.baseline_of(snapshot),
+            baseline=verifier.baseline_before(snapshot),
             now=ctx.now,
             mint=ctx.mint,
             may_write=may_write,

@@ -17,7 +17,8 @@ from responder.domain.investigation import Unchecked
 from responder.domain.manifest import FieldOwner
 from responder.domain.refs import ObjectRef
 from responder.domain.rule import VerifyPolicy
-from responder.fixer.verifier import baseline_of, judge, judge_rollback
+from responder.domain.workload import Terminated
+from responder.fixer.verifier import baseline_before, baseline_of, judge, judge_rollback
 
 POLICY = VerifyPolicy(settle_seconds=30, within_seconds=300)
 POD = ObjectRef(kind="Pod", namespace="shop", name="web-1", uid="uid-web-1")
@@ -439,6 +440,22 @@ def test_the_baseline_counts_ready_desired_and_restarts_of_the_living(make: Any)
 def test_the_baseline_of_pods_without_a_workload_is_their_own(make: Any) -> None:
     snapshot = make.snapshot(workload=None, pods=(make.pod("a"), make.pod("b", ready=False)))
     assert baseline_of(snapshot) == Baseline(ready=1, desired=2, restarts=0)
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "ago", "ready"),
+    [(137, 60, 1), (137, 599, 1), (137, 601, 2), (0, 60, 2)],
+    ids=["crashed", "crashed a while ago", "has run since", "ended by itself"],
+)
+def test_a_pod_that_crashes_over_and_over_is_not_ready_before_a_change(
+    make: Any, exit_code: int, ago: int, ready: int
+) -> None:
+    end = Terminated(exit_code=exit_code, finished_at=make.now - timedelta(seconds=ago))
+    pod = make.pod("a", restarts=3)
+    flapping = replace(pod, statuses=(replace(pod.statuses[0], last_terminated=end),))
+    snapshot = make.snapshot(make.deployment(status__readyReplicas=2), pods=(flapping, make.pod("b")))
+    assert baseline_before(snapshot).ready == ready
+    assert baseline_of(snapshot).ready == 2
 
 
 @pytest.mark.inv(34)
