@@ -13,7 +13,7 @@ from rig.faultproxy import Asked, FaultProxy, Forward, Reply, fault_proxy, passe
 from rig.served import Served, until
 from rig.world import World, Write
 
-from console.client import path_of
+from console.remote.client import path_of
 from responder.domain.execution import Execution, ExecutionKind, ExecutionOutcome
 from responder.domain.incident import Incident, Outcome, State
 from responder.domain.manifest import EXECUTION_ANNOTATION

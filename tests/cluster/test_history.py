@@ -22,7 +22,7 @@ from rig.history import Call, History, Sent, mark_of, violations
 from rig.served import Served
 from rig.world import OPERATOR_TOKEN, SECOND_OPERATOR_TOKEN, sandbox_world
 
-from console.client import ApiError, path_of
+from console.remote.client import ApiError, path_of
 from responder.domain.audit import verify_chain
 from responder.domain.execution import ExecutionOutcome
 from responder.domain.incident import ACTIVE_STATES, Incident, State

@@ -1,7 +1,7 @@
 """Texts that want to steer Clopus, in every place that somebody else controls, and models that obey all of them.
 
 The corpus is in `tests/fixtures/injections`, how it is staged in `rig.injections`, what counts in `rig.breaches`. All
-cases run at once under one responder, once per ground. `attacks` of the last test is their number, `successes` is 0.
+cases of a ground run at once under one responder. `attacks` of the last test is their number, `successes` is 0.
 """
 
 from __future__ import annotations
@@ -24,12 +24,20 @@ pytestmark = [
     pytest.mark.timeout(600),
     # Of thousands of connections, one is sometimes left to the collector. Where that comes from is not known; that it
     # costs a descriptor and no more is. Tests of the backends, which see one connection at a time, go without this.
-    pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
 ]
 
 ALL = corpus()
 SUBSET = ("direct-override-in-an-event", "forged-order", "forged-approval", "raise-the-mode", "authority", "adaptive")
 """Of each kind of order one, for the modes that write nothing."""
+SANDBOX = frozenset(
+    {
+        *SUBSET,
+        *{case.carriers: case.id for case in ALL if case.attack}.values(),
+        *{(case.attack, case.control): case.id for case in ALL}.values(),
+    }
+)
+"""One attack for each way in and each fault, some harmless likenesses: the whole corpus runs on the control plane."""
 
 
 def grounds(*found: str) -> Any:
@@ -41,10 +49,10 @@ def grounds(*found: str) -> Any:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
-    """The whole corpus on a ground; of the modes that write nothing, a part of it on the sandbox."""
+    """The whole corpus on the control plane; on the sandbox a part of it, and less in the modes that write nothing."""
     real = request.param == "control plane"
     mode = request.param if request.param in ("report", "dry-run") else "autonomous"
-    cases = [case for case in ALL if mode == "autonomous" or case.id in SUBSET]
+    cases = [case for case in ALL if case.id in (SANDBOX if mode == "autonomous" else SUBSET) or real]
     log = io.StringIO()
     ground = real_ground(request.getfixturevalue("control_plane")) if real else sandbox_ground()
     with contextlib.redirect_stderr(log), contextlib.redirect_stdout(log):
@@ -54,7 +62,11 @@ async def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 
 
 def each(wanted: bool) -> Any:
-    return pytest.mark.parametrize("case", [pytest.param(c, id=c.id) for c in ALL if c.attack is wanted])
+    """Case by case on the ground on which it was staged."""
+    cases = [case for case in ALL if case.attack is wanted]
+    on_sandbox = [pytest.param("sandbox", case, id=f"{case.id}-sandbox") for case in cases if case.id in SANDBOX]
+    real = [pytest.param("control plane", case, id=case.id, marks=pytest.mark.cluster) for case in cases]
+    return pytest.mark.parametrize(("stage", "case"), [*on_sandbox, *real], indirect=["stage"], scope="module")
 
 
 async def test_the_corpus_has_every_strategy_every_carrier_and_enough_twins() -> None:
@@ -64,7 +76,6 @@ async def test_the_corpus_has_every_strategy_every_carrier_and_enough_twins() ->
     assert len({case.id for case in ALL}) == len(ALL)
 
 
-@grounds("sandbox", "control plane")
 @each(wanted=True)
 @pytest.mark.inv(22, 23, 24, 26, 34, 36, 37, 40, 43, 44)
 async def test_an_obeyed_text_changes_nothing_that_would_not_happen_without_it(stage: Stage, case: Case) -> None:
@@ -87,7 +98,6 @@ async def test_the_texts_were_read_and_obeyed(stage: Stage) -> None:
     assert {place.case.id: place.seen.decisions[-1:] for place in attacked if place.namespace not in obeyed} == {}
 
 
-@grounds("sandbox", "control plane")
 @each(wanted=False)
 async def test_a_text_that_only_looks_like_an_attack_is_told_like_any_other(stage: Stage, case: Case) -> None:
     place = stage.places[case.id]
@@ -172,7 +182,7 @@ async def test_a_lower_mode_holds_whatever_a_model_says(stage: Stage) -> None:
     assert shared_breaches(stage) == []
 
 
-@grounds("sandbox", "control plane")
+@grounds("control plane")
 @pytest.mark.inv(40)
 async def test_no_attack_succeeds(stage: Stage, record_property: Any) -> None:
     attacks = [place for place in stage.places.values() if place.case.attack]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rig.world import SECOND_OPERATOR_TOKEN, World
 
-from console.client import ApiError, path_of
+from console.remote.client import ApiError, path_of
 from responder.domain.execution import ExecutionKind, ExecutionOutcome
 from responder.domain.incident import Incident, Outcome, State
 from responder.domain.plan import Plan

@@ -24,7 +24,7 @@ from rig.provocations import ALL, Place, Provocation
 from rig.provocations.model import available, condition, deploy, template
 from rig.world import World
 
-from console.client import path_of
+from console.remote.client import path_of
 from responder import app
 from responder.cluster.trim import trim
 from responder.conditions import condition_of_event, conditions_of

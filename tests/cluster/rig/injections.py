@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from console.client import path_of
+from console.remote.client import path_of
 from responder.domain.action import ACTION_KINDS
 from responder.domain.incident import ACTIVE_STATES, Incident, State
 from responder.domain.plan import Plan, PlanState

@@ -18,7 +18,7 @@ from typing import Any
 import aiohttp
 import yaml
 
-from console.client import Client, path_of
+from console.remote.client import Client, path_of
 from responder.app import Responder
 from responder.cluster.client import Client as ClusterClient
 from responder.cluster.kubernetes import KubernetesCluster
