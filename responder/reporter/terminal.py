@@ -18,6 +18,7 @@ from responder.domain.execution import ExecutionKind, ExecutionOutcome
 from responder.domain.incident import Incident, State
 from responder.domain.investigation import HEURISTIC, Consulted, Finding, Usage
 from responder.domain.plan import Plan, PlanState
+from responder.domain.undoing import newest_undoable
 from responder.domain.versions import told
 from responder.domain.views import ExecutionView, IncidentDetail, InvestigationSummary, PlanView
 from responder.domain.visible import visible
@@ -256,23 +257,12 @@ def _next(detail: IncidentDetail, width: int) -> list[str]:
             lines += wrapped("decide", f"before {_time(plan.expires_at)}{needed}", width)
             lines.append(f"  clopus approve {plan.id} --digest {plan.digest[:12]}")
             lines.append(f"  clopus reject {plan.id} --reason '...'")
-    undo = newest_undoable(detail.executions)
-    if undo:
-        lines += ["take it back", f"  clopus rollback {undo}"]
+    undo = newest_undoable(detail)
+    if undo is not None:
+        lines += ["take it back", f"  clopus rollback {undo.execution.id}"]
     if incident.state in (State.ESCALATED, State.SUPPRESSED):
         lines += ["look again", f"  clopus investigate {incident.id}"]
     return [*lines, "more", f"  clopus show {incident.id} --full       checks, timeline", *_reasoning_hint(detail)]
-
-
-def newest_undoable(executions: Iterable[ExecutionView]) -> str:
-    """Id of the newest applied change that nothing has taken back; '' where there is none."""
-    found = ""
-    undone = {view.execution.plan_id for view in executions if view.execution.kind is ExecutionKind.ROLLBACK}
-    for execution in (view.execution for view in executions):
-        applied = execution.kind is ExecutionKind.APPLY and execution.outcome is ExecutionOutcome.APPLIED
-        if applied and execution.plan_id not in undone and execution.change.inverse:
-            found = execution.id
-    return found
 
 
 def _reasoning_hint(detail: IncidentDetail) -> list[str]:

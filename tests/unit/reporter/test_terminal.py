@@ -17,7 +17,7 @@ from responder.domain.refs import ObjectRef
 from responder.domain.rule import Risk
 from responder.domain.versions import Difference, ObjectVersion, VersionEvent
 from responder.domain.views import ExecutionView, IncidentDetail, InvestigationSummary, PlanView
-from responder.reporter.terminal import newest_undoable, render_detail, render_plan, wrapped
+from responder.reporter.terminal import render_detail, render_plan, wrapped
 
 AT = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 WEB = ObjectRef(kind="Deployment", namespace="shop", name="web", uid="u1")
@@ -142,10 +142,6 @@ def test_an_applied_change_says_how_to_take_it_back(waiting: IncidentDetail, pla
     screen = render_detail(applied, width=80)
     assert "clopus rollback exe-1" in screen
     assert "clopus approve" not in screen
-
-
-def test_what_was_taken_back_is_not_offered_again() -> None:
-    assert newest_undoable((execution(1), execution(2, ExecutionKind.ROLLBACK))) == ""
 
 
 def test_an_incident_that_nobody_has_looked_at_has_no_empty_sections(waiting: IncidentDetail) -> None:
