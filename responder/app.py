@@ -37,8 +37,11 @@ from responder.domain.rule import Mode
 from responder.domain.views import WatchPage
 from responder.pipeline import Brakes, Context, Options, Pipeline
 from responder.pipeline.context import Sightings
+from responder.query.copies import Copies
+from responder.query.runner import Queries, QueryLimits
 from responder.rules.reload import LiveRules
 from responder.settings import Settings
+from responder.status import Vitals
 from responder.store import audit, incidents, investigations, modes, rule_sets
 from responder.store.store import Connection, Store
 from responder.telemetry import Metrics, get_logger
@@ -85,6 +88,7 @@ class Responder:
         self._analyzers = analyzers
         self._watcher = self._build_watcher() if settings.watch.enabled else None
         self.pipeline = Pipeline(self._context(brakes, analyzers.by_name))
+        self._queries = self._build_queries() if settings.query.enabled else None
         self._listener = Listener(
             build_app(self._services()),
             limits=ListenerLimits(
@@ -150,6 +154,8 @@ class Responder:
         """Not ready first, and 503 to senders; steps in flight end or are left to recovery; the store closes last."""
         self._stopping = True
         self._stop_watching.set()
+        if self._queries is not None:
+            self._queries.close()
         try:
             await self.pipeline.stop(within_seconds=self._settings.server.shutdown_seconds / 2)
             await self._listener.close()
@@ -233,6 +239,18 @@ class Responder:
             metrics=self._metrics,
         )
 
+    def _build_queries(self) -> Queries:
+        wanted = self._settings.query
+        copies = Copies(self._store.path, self._store.snapshot, now=utc_now, keep_seconds=wanted.copy_seconds)
+        limits = QueryLimits(
+            seconds=wanted.seconds,
+            rows=wanted.rows,
+            bytes=wanted.bytes,
+            memory_mib=wanted.memory_mib,
+            waiting=wanted.waiting,
+        )
+        return Queries(copies, limits, self._metrics)
+
     def _watches(self) -> WatchPage:
         if self._watcher is None:
             return WatchPage(enabled=False)
@@ -282,12 +300,28 @@ class Responder:
             not_ready=self._not_ready,
             dead=self._dead,
             watches=self._watches,
+            status=self._vitals().read,
+            queries=self._queries,
             allowed_hosts=adapters.service_names(self._settings),
             on_too_large=self._too_large,
             webhook_max_bytes=server.max_body_bytes,
             webhook_max_pending_bytes=self._settings.intake.max_pending_bytes,
             body_timeout_seconds=server.body_timeout_seconds,
             version=__version__,
+        )
+
+    def _vitals(self) -> Vitals:
+        return Vitals(
+            store=self._store,
+            queue=self._queue,
+            pipeline=self.pipeline,
+            analyzers=self._analyzers,
+            watches=self._watches,
+            not_ready=self._not_ready,
+            settings=self._settings,
+            started_at=utc_now(),
+            now=utc_now,
+            monotonic=time.monotonic,
         )
 
     def _not_ready(self) -> tuple[str, ...]:

@@ -305,6 +305,27 @@ class OpenaiCompatible(_Section):
     usd_per_million_output: float | None = Field(default=None, ge=0, description="Of tokens written; has to be said")
 
 
+class Query(_Section):
+    """SQL by operators: `clopus sql`, the console, `POST /api/v1/query`. It runs on a copy, in a process of its own."""
+
+    enabled: bool = Field(default=True, description="Answer statements")
+    seconds: float = Field(default=10.0, gt=0, le=120, description="Time for one statement, seconds")
+    rows: int = Field(
+        default=10_000, ge=1, le=100_000, description="Rows of one answer, count; it says when it is cut off"
+    )
+    bytes: int = Field(default=4 * 1024 * 1024, ge=1024, le=16 * 1024 * 1024, description="Rows of one answer, bytes")
+    memory_mib: int = Field(
+        default=64,
+        ge=32,
+        le=4096,
+        description="DuckDB's memory for one statement, MiB; its process may take four times that beyond its start",
+    )
+    waiting: int = Field(default=4, ge=0, le=64, description="Statements that wait for the one that runs, count")
+    copy_seconds: float = Field(
+        default=10.0, ge=0, le=3600, description="Age up to which statements share one copy of the record, seconds"
+    )
+
+
 class Log(_Section):
     """Structured log on stderr."""
 
@@ -333,6 +354,7 @@ class Settings(_Section):
     analysis: Analysis = Analysis()
     claude: Claude = Claude()
     openai_compatible: OpenaiCompatible = OpenaiCompatible()
+    query: Query = Query()
     log: Log = Log()
 
 

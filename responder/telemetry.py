@@ -135,6 +135,7 @@ class Metrics:
             "clopus_breaker_open", "1 while autonomous mode is lowered by a breaker.", registry=registry
         )
         self._add_models(registry)
+        self._add_queries(registry)
 
     def _add_models(self, registry: CollectorRegistry) -> None:
         self.model_requests = Counter(
@@ -182,6 +183,20 @@ class Metrics:
         )
         self.model_places_taken = Gauge(
             "clopus_model_places_taken", "Incidents that wait for an answer of a model.", registry=registry
+        )
+
+    def _add_queries(self, registry: CollectorRegistry) -> None:
+        self.queries = Counter(
+            "clopus_queries",
+            "Operators' statements: answered, truncated (at a limit), refused, too_large, given_up, busy, unavailable.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.query_seconds = Histogram(
+            "clopus_query_seconds",
+            "Time to answer a statement, its turn and its copy of the record included.",
+            buckets=_SECONDS,
+            registry=registry,
         )
 
 

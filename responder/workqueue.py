@@ -101,6 +101,11 @@ class WorkQueue:
         return len(self._processing)
 
     @property
+    def timed(self) -> int:
+        """How many ids wait for their time."""
+        return len(self._timers)
+
+    @property
     def idle(self) -> bool:
         """True when nothing waits, nothing is processed and no timer runs."""
         return not (self._dirty or self._processing or self._timers)

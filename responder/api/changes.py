@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from aiohttp import web
 
@@ -14,6 +14,7 @@ from responder.api.problems import RequestInvalid
 from responder.api.requests import CURSOR, LIMIT, Query
 from responder.api.services import SERVICES
 from responder.detector.record import RECORDED_KINDS
+from responder.domain import spans
 from responder.domain.incident import Incident
 from responder.domain.refs import CLUSTER_SCOPED, ObjectRef, is_namespace_name, is_object_name
 from responder.domain.versions import ObjectVersion
@@ -22,8 +23,6 @@ from responder.store import incidents, versions
 from responder.store.store import Connection
 
 _CURSOR = re.compile(r"[1-9][0-9]{0,17}\Z", re.ASCII)
-_AGO = re.compile(r"([1-9][0-9]{0,5})([smhd])\Z", re.ASCII)
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 _CHANGE_QUERY = (
     Parameter(name="object", meaning="only this object: `Deployment/shop/web`, `Node/n1`"),
@@ -97,9 +96,9 @@ def _object(text: str) -> ObjectRef | None:
 def _since(text: str, now: datetime) -> datetime | None:
     if not text:
         return None
-    ago = _AGO.match(text)
+    ago = spans.parse(text)
     if ago is not None:
-        return now - timedelta(seconds=int(ago[1]) * _UNITS[ago[2]])
+        return now - ago
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as exc:

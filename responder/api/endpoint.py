@@ -25,6 +25,8 @@ class Parameter:
     choices: tuple[str, ...] = ()
     """Empty: any text."""
     number: bool = False
+    repeated: bool = False
+    """May be given more than once."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,24 +1,21 @@
-"""Incidents: the list, one with all that is known of it, its reasoning, and the request to look again."""
+"""One incident: all that is known of it, its reasoning, and the request to look again. The list is `incidentlist`'s."""
 
 from __future__ import annotations
-
-import re
 
 from aiohttp import web
 
 from responder.api.approvals import NoBody, plan_view
 from responder.api.auth import Role
 from responder.api.changes import around
-from responder.api.endpoint import IDENTITY, Endpoint, Parameter, answer
-from responder.api.requests import CURSOR, LIMIT, Query, read_body
+from responder.api.endpoint import IDENTITY, Endpoint, answer
+from responder.api.requests import Query, read_body
 from responder.api.services import SERVICES
-from responder.domain.incident import Incident, State
+from responder.domain.incident import Incident
 from responder.domain.views import (
     AlertView,
     DecisionView,
     ExecutionView,
     IncidentDetail,
-    IncidentPage,
     InvestigationSummary,
     Reasoning,
 )
@@ -29,52 +26,18 @@ from responder.store.store import Connection
 MAX_ALERTS = 500
 """Alerts in one detail answer, newest first: an incident may have gathered ten thousand."""
 
-_CURSOR = re.compile(r"inc-[0-9a-z]{12}\Z", re.ASCII)
-
-_INCIDENT_QUERY = (
-    Parameter(name="state", meaning="only these states; repeat or separate by commas", choices=tuple(State)),
-    Parameter(name="namespace", meaning="only this namespace"),
-    Parameter(name="rule", meaning="only incidents that this rule decided"),
-    Parameter(name="q", meaning="text that id, key, summary or labels contain"),
-    LIMIT,
-    CURSOR,
-)
-
-
-async def list_incidents(request: web.Request) -> web.Response:
-    query = Query(request, _INCIDENT_QUERY)
-    states = tuple(State(value) for value in query.choices("state", State))
-    namespace, rule, text = query.text("namespace"), query.text("rule"), query.text("q")
-    limit, cursor = query.limit(), query.cursor(_CURSOR)
-
-    def read(con: Connection) -> IncidentPage:
-        found, following = incidents.page(
-            con, states=states, namespace=namespace, rule=rule, text=text, limit=limit, cursor=cursor
-        )
-        return IncidentPage(incidents=found, next_cursor=following)
-
-    return answer(await request.app[SERVICES].store.read(read))
-
 
 async def get_incident(request: web.Request) -> web.Response:
     Query(request, ())
     incident_id = request.match_info["id"]
-    return answer(await request.app[SERVICES].store.read(lambda con: _detail(con, incident_id)))
+    return answer(await request.app[SERVICES].store.read(lambda con: detail_of(con, incident_id)))
 
 
 async def get_reasoning(request: web.Request) -> web.Response:
     Query(request, ())
     incident_id = request.match_info["id"]
 
-    def read(con: Connection) -> Reasoning:
-        incidents.get(con, incident_id)
-        return Reasoning(
-            incident_id=incident_id,
-            investigations=investigations.of_incident(con, incident_id),
-            attempts=attempts.of_incident(con, incident_id),
-        )
-
-    return answer(await request.app[SERVICES].store.read(read))
+    return answer(await request.app[SERVICES].store.read(lambda con: reasoning_of(con, incident_id)))
 
 
 async def investigate(request: web.Request) -> web.Response:
@@ -83,7 +46,17 @@ async def investigate(request: web.Request) -> web.Response:
     return answer(await pipeline.investigate_again(request.match_info["id"], request[IDENTITY].name), status=202)
 
 
-def _detail(con: Connection, incident_id: str) -> IncidentDetail:
+def reasoning_of(con: Connection, incident_id: str) -> Reasoning:
+    """Raises NotFound for an incident that is not there."""
+    incidents.get(con, incident_id)
+    return Reasoning(
+        incident_id=incident_id,
+        investigations=investigations.of_incident(con, incident_id),
+        attempts=attempts.of_incident(con, incident_id),
+    )
+
+
+def detail_of(con: Connection, incident_id: str) -> IncidentDetail:
     incident = incidents.get(con, incident_id)
     return IncidentDetail(
         incident=incident,
@@ -126,15 +99,6 @@ def _summary(outline: Outline) -> InvestigationSummary:
 
 
 ENDPOINTS = (
-    Endpoint(
-        method="GET",
-        path="/api/v1/incidents",
-        handler=list_incidents,
-        role=Role.VIEWER,
-        summary="Incidents, newest first.",
-        query=_INCIDENT_QUERY,
-        answer=IncidentPage,
-    ),
     Endpoint(
         method="GET",
         path="/api/v1/incidents/{id}",

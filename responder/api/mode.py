@@ -29,6 +29,9 @@ class ModeChange:
     reset_breakers: bool = False
     """A human has looked: autonomous mode may come back where breakers had lowered it."""
     reason: str = ""
+    seen: str = ""
+    """Fingerprint of the settings that were decided upon: where others hold by now, nothing is changed. Whoever pulls
+    the kill switch does not wait for that."""
 
     def applied_to(self, settings: ModeSettings, *, now: datetime) -> ModeSettings:
         changed = replace(
@@ -54,7 +57,9 @@ async def put_mode(request: web.Request) -> web.Response:
             raise RequestInvalid("namespaces", f"{namespace[:64]!r} is no namespace name")
     now = services.now()
     changed = await services.pipeline.set_mode(
-        lambda settings: change.applied_to(settings, now=now), request[IDENTITY].name
+        lambda settings: change.applied_to(settings, now=now),
+        request[IDENTITY].name,
+        seen="" if change.kill_switch else change.seen,
     )
     return answer(changed)
 
@@ -76,5 +81,6 @@ ENDPOINTS = (
         summary="Change ceilings, kill switch or breakers; absent fields stay as they are.",
         body=ModeChange,
         answer=ModeSettings,
+        refusals=(409,),
     ),
 )

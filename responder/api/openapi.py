@@ -91,6 +91,8 @@ def _parameter(parameter: Parameter) -> Json:
     schema: dict[str, Json] = {"type": "integer" if parameter.number else "string"}
     if parameter.choices:
         schema["enum"] = list(parameter.choices)
+    if parameter.repeated:
+        schema = {"type": "array", "items": schema}
     return {"name": parameter.name, "in": "query", "description": parameter.meaning, "schema": schema}
 
 

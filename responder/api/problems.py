@@ -32,11 +32,15 @@ from responder.domain.errors import (
     TemporaryError,
 )
 from responder.domain.views import Problem
+from responder.query.runner import StatementTooLarge
+from responder.query.statement import StatementRefused
 
 CONTENT_TYPE = "application/problem+json"
 
 STATUS_BY_ERROR: Mapping[type[ResponderError], int] = {
     WebhookInvalid: 400,
+    StatementRefused: 400,
+    StatementTooLarge: 422,
     BodyTooLarge: 413,
     NotFound: 404,
     PolicyViolation: 403,

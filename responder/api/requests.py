@@ -10,6 +10,7 @@ import re
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -19,6 +20,7 @@ from aiohttp import web
 from responder.api.endpoint import Parameter
 from responder.api.problems import RequestInvalid
 from responder.api.services import SERVICES
+from responder.domain import spans
 from responder.domain.manifest import Json
 
 if TYPE_CHECKING:
@@ -33,6 +35,9 @@ MAX_TEXT = 4_096
 MAX_FILTER = 256
 MAX_LIMIT = 500
 DEFAULT_LIMIT = 50
+MAX_OFFSET_DIGITS = 9
+MAX_VALUES = 32
+"""Of one parameter."""
 
 LIMIT = Parameter(name="limit", meaning=f"records per page, 1 to {MAX_LIMIT}", number=True)
 CURSOR = Parameter(name="cursor", meaning="next_cursor of the page before")
@@ -48,19 +53,35 @@ class Query:
             if name not in names:
                 raise RequestInvalid(name[:64], f"unknown parameter; known are {', '.join(sorted(names)) or 'none'}")
 
-    def text(self, name: str) -> str:
-        value = self._query.get(name, "")
-        if len(value) > MAX_FILTER or not value.isprintable():
-            raise RequestInvalid(name, f"at most {MAX_FILTER} printable characters")
-        return value
+    def gives(self, name: str) -> bool:
+        return bool(self._query.get(name))
 
-    def choices(self, name: str, allowed: type[StrEnum]) -> tuple[str, ...]:
-        """Values of `allowed`, given repeatedly or separated by commas."""
-        given = [part for value in self._query.getall(name, []) for part in value.split(",") if part]
-        for part in given:
-            if part not in set(allowed):
-                raise RequestInvalid(name, f"not one of {', '.join(allowed)}")
-        return tuple(dict.fromkeys(given))
+    def text(self, name: str) -> str:
+        return _text(name, self._query.get(name, ""))
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Given repeatedly; a comma is a character as any other."""
+        return _several(name, [value for value in self._query.getall(name, []) if value])
+
+    def words(self, name: str) -> tuple[str, ...]:
+        """Given repeatedly or separated by commas."""
+        return _several(name, [part for value in self._query.getall(name, []) for part in value.split(",") if part])
+
+    def choices(self, name: str, allowed: type[StrEnum], *, nothing: str = "") -> tuple[str, ...]:
+        """Values of `allowed`, given repeatedly or separated by commas. An empty one counts only where `nothing` is a
+        word for it."""
+        given = [part for value in self._query.getall(name, []) for part in value.split(",") if part or nothing]
+        found = dict.fromkeys("" if part == nothing else part for part in given)
+        if not found.keys() <= set(allowed):
+            raise RequestInvalid(name, f"not one of {', '.join(value or nothing for value in allowed)}")
+        return tuple(found)
+
+    def span(self, name: str) -> timedelta | None:
+        value = self._query.get(name, "")
+        found = spans.parse(value)
+        if value and found is None:
+            raise RequestInvalid(name, f"not a while such as `90s`, `15m`, `2h`, `7d`, at most {spans.MOST.days}d")
+        return found
 
     def cursor(self, form: re.Pattern[str]) -> str:
         """'' for the first page; what no page can have given is refused."""
@@ -75,8 +96,27 @@ class Query:
             raise RequestInvalid("limit", f"a whole number from 1 to {MAX_LIMIT}")
         return int(value)
 
+    def offset(self) -> int:
+        value = self._query.get("offset", "0")
+        if not (value.isascii() and value.isdigit() and len(value) <= MAX_OFFSET_DIGITS):
+            raise RequestInvalid("offset", f"a whole number of at most {MAX_OFFSET_DIGITS} digits")
+        return int(value)
 
-async def read_body(request: web.Request, body_type: type[B]) -> B:
+
+def _text(name: str, value: str) -> str:
+    if len(value) > MAX_FILTER or not value.isprintable():
+        raise RequestInvalid(name, f"at most {MAX_FILTER} printable characters")
+    return value
+
+
+def _several(name: str, values: list[str]) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys(_text(name, value) for value in values))
+    if len(found) > MAX_VALUES:
+        raise RequestInvalid(name, f"at most {MAX_VALUES} values")
+    return found
+
+
+async def read_body(request: web.Request, body_type: type[B], *, max_text: int = MAX_TEXT) -> B:
     """The request's JSON body as `body_type`, whose fields are texts, flags, enums and mappings of these.
 
     Raises:
@@ -90,7 +130,7 @@ async def read_body(request: web.Request, body_type: type[B]) -> B:
         if name not in known:
             raise RequestInvalid(name[:64], f"unknown field; known are {', '.join(known) or 'none'}")
     hints = get_type_hints(body_type)
-    values = {name: _value(name, data[name], hints[name]) for name in data}
+    values = {name: _value(name, data[name], hints[name], max_text) for name in data}
     for name, item in known.items():
         if name not in values and _required(item):
             raise RequestInvalid(name, "missing")
@@ -117,21 +157,21 @@ def _required(item: Field[object]) -> bool:
     return item.default is MISSING and item.default_factory is MISSING
 
 
-def _value(name: str, value: Json, expected: object) -> object:
+def _value(name: str, value: Json, expected: object, max_text: int) -> object:
     if get_origin(expected) in (Union, types.UnionType):
         if value is None:
             return None
         expected = next(part for part in get_args(expected) if part is not types.NoneType)
     if get_origin(expected) is not None:
-        return _mapping(name, value, get_args(expected)[1])
+        return _mapping(name, value, get_args(expected)[1], max_text)
     if expected is bool:
         if not isinstance(value, bool):
             raise RequestInvalid(name, "not true or false")
         return value
     if not isinstance(value, str):
         raise RequestInvalid(name, "not a text")
-    if len(value) > MAX_TEXT or "\x00" in value:
-        raise RequestInvalid(name, f"over {MAX_TEXT} characters, or holds NUL")
+    if len(value) > max_text or "\x00" in value:
+        raise RequestInvalid(name, f"over {max_text} characters, or holds NUL")
     if isinstance(expected, type) and issubclass(expected, StrEnum):
         if value not in set(expected):
             raise RequestInvalid(name, f"not one of {', '.join(expected)}")
@@ -139,7 +179,7 @@ def _value(name: str, value: Json, expected: object) -> object:
     return value
 
 
-def _mapping(name: str, value: Json, of: object) -> dict[str, object]:
+def _mapping(name: str, value: Json, of: object, max_text: int) -> dict[str, object]:
     if not isinstance(value, Mapping):
         raise RequestInvalid(name, "not an object")
-    return {key: _value(f"{name}.{key[:64]}", item, of) for key, item in value.items()}
+    return {key: _value(f"{name}.{key[:64]}", item, of, max_text) for key, item in value.items()}

@@ -4,7 +4,24 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from responder.api import approvals, audit, changes, health, incidents, mode, recordings, rules, stream, watches
+from responder.api import (
+    approvals,
+    audit,
+    changes,
+    executions,
+    health,
+    incidentlist,
+    incidents,
+    mode,
+    presence,
+    query,
+    recordings,
+    reports,
+    rules,
+    status,
+    stream,
+    watches,
+)
 from responder.api.auth import Role
 from responder.api.endpoint import ROUTES, Endpoint, RouteTable, answer
 from responder.api.middlewares import answer_problems, guard, measure
@@ -19,24 +36,13 @@ WEBHOOK_PATH = "/webhook/alertmanager"
 
 def build_app(services: Services) -> web.Application:
     """The API over `services`. Serve it with `listener.Listener`, which has the limits that an application has not."""
-    endpoints = (
-        _webhook(services),
-        *incidents.ENDPOINTS,
-        *recordings.ENDPOINTS,
-        *approvals.ENDPOINTS,
-        *mode.ENDPOINTS,
-        *audit.ENDPOINTS,
-        *changes.ENDPOINTS,
-        *rules.ENDPOINTS,
-        *watches.ENDPOINTS,
-        *stream.ENDPOINTS,
-        *health.ENDPOINTS,
-        _OPENAPI,
-    )
+    endpoints = (_webhook(services), *ENDPOINTS)
     app = web.Application(middlewares=[measure, answer_problems, guard], client_max_size=services.webhook_max_bytes)
     app[SERVICES] = services
     app[ROUTES] = RouteTable.of(endpoints)
     stream.prepare(app)
+    app[rules.RECORDS] = rules.RuleRecords()
+    presence.prepare(app)
     for endpoint in endpoints:
         app.router.add_route(endpoint.method, endpoint.path, endpoint.handler)
     return app
@@ -55,6 +61,27 @@ _OPENAPI = Endpoint(
     summary="This description.",
     answer=None,
 )
+
+ENDPOINTS = (
+    *incidentlist.ENDPOINTS,
+    *incidents.ENDPOINTS,
+    *recordings.ENDPOINTS,
+    *reports.ENDPOINTS,
+    *approvals.ENDPOINTS,
+    *presence.ENDPOINTS,
+    *executions.ENDPOINTS,
+    *mode.ENDPOINTS,
+    *audit.ENDPOINTS,
+    *changes.ENDPOINTS,
+    *rules.ENDPOINTS,
+    *watches.ENDPOINTS,
+    *query.ENDPOINTS,
+    *status.ENDPOINTS,
+    *stream.ENDPOINTS,
+    *health.ENDPOINTS,
+    _OPENAPI,
+)
+"""All but the webhook's, which is made for its services."""
 
 
 def _webhook(services: Services) -> Endpoint:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from responder.domain.views import WatchPage
+from responder.domain.errors import NotFound
+from responder.domain.views import Status, WatchPage
 from responder.telemetry import Metrics
 
 if TYPE_CHECKING:
     from responder.api.auth import Credentials
     from responder.pipeline import Pipeline
+    from responder.query.runner import Queries
     from responder.store.store import Store
 
 
@@ -29,6 +31,11 @@ def _ignore_too_large(size: int) -> None:
 
 def _no_watches() -> WatchPage:
     return WatchPage(enabled=False)
+
+
+async def _no_status() -> Status:
+    """Stands in where only a part of the responder runs."""
+    raise NotFound("this server does not tell how the responder is")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +53,10 @@ class Services:
     """Told the size of a webhook body that was refused: it will never heal by itself."""
     watches: Callable[[], WatchPage] = _no_watches
     """What is watched in the cluster, and how well."""
+    status: Callable[[], Awaitable[Status]] = _no_status
+    """How the responder itself is; without the streams, which the API counts."""
+    queries: Queries | None = None
+    """Answers operators' SQL; None: none is answered."""
     allowed_hosts: frozenset[str] = field(default_factory=frozenset)
     """Host names that requests may be for, beside loopback and addresses; empty: every name."""
     webhook_max_bytes: int = 32 * 1024 * 1024

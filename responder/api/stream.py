@@ -101,6 +101,9 @@ class Streams:
         if len(self._open) >= MAX_STREAMS:
             raise QueueFull(f"{MAX_STREAMS} streams are open already", delay_seconds=10.0)
 
+    def __len__(self) -> int:
+        return len(self._open)
+
     async def read(self, store: Store, seen: int, place: Place, incident_id: str) -> Batch:
         """What follows `place`, on a state of the store that has at least the first `seen` commits.
 

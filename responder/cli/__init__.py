@@ -28,6 +28,8 @@ _COMMANDS = {
     "rules": ("responder.cli.rules", "Check and test rule files."),
     "serve": ("responder.cli.serve", "Run the responder."),
     "show": ("responder.cli.show", "Show one incident: what, why, what changes, how to take it back."),
+    "sql": ("responder.cli.sql", "Ask the record a SELECT."),
+    "status": ("responder.cli.status", "Show how the responder itself is; exits 1 where something is wrong."),
     "watches": ("responder.cli.watches", "Show what is watched in the cluster, and what may not be."),
 }
 
@@ -56,7 +58,7 @@ def cli() -> None:
 
 
 def main() -> None:
-    from console.client import ApiError
+    from console.remote.client import ApiError
     from responder.domain.errors import ConfigError, PermanentError, ResponderError
 
     try:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 
 import click
 
-from console.client import Client, path_of
+from console.chainwalk import ChainWalk
+from console.remote.client import Client, path_of
 from responder.cli.options import output_option, print_json, server_options
-from responder.domain.audit import AuditHead, AuditRecord, verify_chain
-from responder.domain.views import AuditPage
-
-_PAGE = 500
+from responder.domain.audit import AuditHead
+from responder.domain.views import AuditPage, AuditState
 
 
 @click.group()
@@ -22,15 +20,19 @@ def audit() -> None:
 
 @audit.command()
 @click.option(
-    "--head", metavar="SEQ:DIGEST", help="The end of the chain as you noted it: a cut-off tail is found then."
+    "--head",
+    metavar="SEQ:DIGEST",
+    help="The end of the chain as you noted it: a cut-off tail is found then. Without it, the server's own note of it, "
+    "which stands beside the database.",
 )
 @output_option
 @server_options
 def verify(client: Client, head: str | None, output: str) -> None:
     """Recompute every digest. Exits 1 at the first record that is not what was written."""
-    records = sorted(_all(client), key=lambda record: record.seq)
-    report = verify_chain(records, _head(head))
-    end = f"{records[-1].seq}:{records[-1].digest}" if records else "0:"
+    noted = _head(head) or client.get(AuditState, path_of("audit", "state")).outside
+    walk = ChainWalk(lambda after, limit: client.get(AuditPage, path_of("audit"), after=str(after), limit=limit), noted)
+    report = walk.run()
+    end = f"{walk.end.seq}:{walk.end.digest}" if walk.checked else "0:"
     if output == "json":
         print_json({"report": report, "head": end})
     elif report.ok:
@@ -38,16 +40,6 @@ def verify(client: Client, head: str | None, output: str) -> None:
     else:
         click.echo(f"record {report.first_bad}: {report.problem}")
     sys.exit(0 if report.ok else 1)
-
-
-def _all(client: Client) -> Iterator[AuditRecord]:
-    cursor = ""
-    while True:
-        page = client.get(AuditPage, path_of("audit"), limit=_PAGE, cursor=cursor)
-        yield from page.records
-        cursor = page.next_cursor
-        if not cursor:
-            return
 
 
 def _head(text: str | None) -> AuditHead | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import click
 
-from console.client import Client, path_of
+from console.remote.client import Client, path_of
 from responder.cli.options import columns, output_option, print_json, server_options
 from responder.domain.versions import ObjectVersion, difference_told, headline
 from responder.domain.views import ChangePage

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from console.client import Client, path_of
+from console.remote.client import Client, path_of
 from responder.cli.options import columns, output_option, print_json, server_options
 from responder.cli.replay import Wanted, replay, replay_options
 from responder.domain.incident import Incident

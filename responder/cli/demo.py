@@ -24,7 +24,7 @@ from typing import Any
 import aiohttp
 import click
 
-from console.client import Client, path_of
+from console.remote.client import Client, path_of
 from responder.analyzer.drill import DrillAnalyzer
 from responder.app import Responder, utc_now
 from responder.cli.options import columns

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from console.client import Client
+from console.remote.client import Client
 from responder import wire
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -18,7 +18,7 @@ import click
 from prometheus_client.metrics import MetricWrapperBase
 
 from responder import settings
-from responder.api import approvals, audit, changes, health, incidents, mode, recordings, routes, rules, stream, watches
+from responder.api import routes
 from responder.api.auth import Role
 from responder.conditions import NAMES
 from responder.domain.action import ACTION_TYPES, Action
@@ -31,7 +31,6 @@ from responder.telemetry import Metrics
 BEGIN = "<!-- begin reference: {} -->"
 END = "<!-- end reference: {} -->"
 
-_API = (incidents, recordings, approvals, mode, audit, changes, rules, watches, stream, health)
 _ROLES = {None: "anyone", Role.WEBHOOK: "webhook", Role.VIEWER: "viewer", Role.OPERATOR: "operator"}
 
 
@@ -123,7 +122,7 @@ def http_section() -> str:
 def _endpoints() -> Iterator[tuple[str, ...]]:
     webhook = "Alertmanager's webhook, version 4, and Grafana's. A 2xx means committed to disk."
     yield "`POST`", f"`{routes.WEBHOOK_PATH}`", "webhook", webhook
-    for endpoint in (*(item for module in _API for item in module.ENDPOINTS), routes._OPENAPI):
+    for endpoint in routes.ENDPOINTS:
         query = ", ".join(f"`{parameter.name}`" for parameter in endpoint.query)
         what = f"{endpoint.summary} Query: {query}." if query else endpoint.summary
         yield f"`{endpoint.method}`", f"`{endpoint.path}`", _ROLES[endpoint.role], what

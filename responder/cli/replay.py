@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 from click.core import ParameterSource
 
-from console.client import Client, path_of
+from console.remote.client import Client, path_of
 from responder import wire
 from responder.cli.options import print_json
 from responder.domain import ids

@@ -63,6 +63,20 @@ def record_digest(
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def digest_of(record: AuditRecord) -> str:
+    """What its digest has to be, from what stands in it."""
+    return record_digest(
+        seq=record.seq,
+        at=record.at,
+        actor=record.actor,
+        event=record.event,
+        incident_id=record.incident_id,
+        subject=record.subject,
+        detail=record.detail,
+        previous=record.previous,
+    )
+
+
 def verify_chain(records: Iterable[AuditRecord], head: AuditHead | None = None) -> AuditReport:
     """Walk the chain from its first record. `head` is the end as remembered outside the database."""
     end, at_head = AuditHead(), head is None or head == AuditHead()
@@ -87,14 +101,6 @@ def _fault(record: AuditRecord, end: AuditHead) -> str:
         return f"record {end.seq + 1} is missing: {record.seq} follows {end.seq}"
     if record.previous != end.digest:
         return f"record {record.seq} does not follow record {end.seq}: its previous digest is another"
-    expected = record_digest(
-        seq=record.seq,
-        at=record.at,
-        actor=record.actor,
-        event=record.event,
-        incident_id=record.incident_id,
-        subject=record.subject,
-        detail=record.detail,
-        previous=record.previous,
+    return (
+        "" if digest_of(record) == record.digest else f"record {record.seq} is not what was written: its digest differs"
     )
-    return "" if expected == record.digest else f"record {record.seq} is not what was written: its digest differs"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +25,12 @@ class ModeSettings:
     """Verdicts before this do not open a breaker again."""
     reason: str = ""
     set_by: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """Of what holds rules back, whoever set it and why: equal where two people look at the same brakes."""
+        held = (self.ceiling, sorted(self.namespaces.items()), self.kill_switch, sorted(self.breakers.items()))
+        return hashlib.sha256(json.dumps(held).encode()).hexdigest()[:16]
 
     def effective(self, rule_mode: Mode, namespace: str) -> Mode:
         """The mode in which an incident of `namespace` under a rule of `rule_mode` is handled."""

@@ -18,14 +18,25 @@ _HIDDEN_LETTERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 """Letters and marks by category, blank on the screen."""
 
 
+_MARKS = frozenset({"Mn", "Me"})
+_MOST_MARKS = 8
+"""On one letter. More are no writing: they cover what stands around them, and take no room of their own."""
+
+
 def visible(text: str) -> str:
     """The text with every character that cannot be seen for what it is replaced by its escape.
 
-    Line feed and tab stay; letters of any script stay.
+    Line feed and tab stay; letters of any script stay, with the marks that writing puts on them.
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_escaped(character) if _is_hidden(character) else character for character in text)
+    shown: list[str] = []
+    marks = 0
+    for character in text:
+        marks = marks + 1 if character > "~" and unicodedata.category(character) in _MARKS else 0
+        is_hidden = marks > _MOST_MARKS or _is_hidden(character)
+        shown.append(_escaped(character) if is_hidden else character)
+    return "".join(shown)
 
 
 def _is_hidden(character: str) -> bool:

@@ -15,6 +15,7 @@ from datetime import datetime
 from responder.cluster.protocol import Cluster
 from responder.domain.errors import (
     ClusterUnavailable,
+    ObjectGone,
     PermanentError,
     PlanInvalid,
     PlanStale,
@@ -34,6 +35,8 @@ from responder.fixer.rehearsal import rehearse
 from responder.store import audit, executions, plans
 from responder.store.connection import Connection
 from responder.store.store import Store
+
+_CHANGED = "{} changed since it was planned"
 
 
 async def execute(
@@ -63,7 +66,7 @@ async def execute(
     may_write()
     planned = _only_change(plan)
     execution_id = mint("exe")
-    compute = _as_approved(planned, stale=f"{planned.target} changed since it was planned")
+    compute = _as_approved(planned, stale=_CHANGED.format(planned.target))
     rehearsal = await rehearse(cluster, planned.target, compute, execution_id=execution_id)
     if rehearsal.diff() != plan.diff:
         raise PlanStale(f"the API server would make something else of {plan.id} by now than what was approved")
@@ -151,6 +154,22 @@ async def roll_back(
         )
     except PlanStale as exc:
         return replace(intent, outcome=ExecutionOutcome.NOT_APPLIED, outcome_at=now(), detail=str(exc))
+
+
+async def drift(cluster: Cluster, plan: Plan) -> str:
+    """Why `execute` would find the plan stale or refused if it ran now, as far as one read tells; '' where nothing
+    speaks against it. What a dry run would add is not asked.
+
+    Raises:
+        ClusterUnavailable, Forbidden: it cannot be known now.
+    """
+    planned = _only_change(plan)
+    try:
+        live = await cluster.get(planned.target)
+        _as_approved(planned, stale=_CHANGED.format(planned.target))(live)
+    except (ObjectGone, PlanStale, PolicyViolation) as exc:
+        return str(exc)
+    return ""
 
 
 async def settle(

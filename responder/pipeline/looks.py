@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 from responder.analyzer.collect import collect
+from responder.domain import undoing
 from responder.domain.errors import Forbidden, ObjectGone, TemporaryError
-from responder.domain.execution import (
-    Baseline,
-    Execution,
-    ExecutionKind,
-    ExecutionOutcome,
-    Verdict,
-    VerdictKind,
-    Verification,
-)
+from responder.domain.execution import Baseline, Execution, Verdict, Verification
 from responder.domain.incident import Incident
 from responder.domain.plan import Plan
 from responder.domain.refs import ObjectRef
@@ -46,24 +39,10 @@ async def look(ctx: Context, incident: Incident) -> Snapshot | None:
 
 
 def in_force(con: Connection, incident_id: str, *, reversible_only: bool) -> tuple[Plan | None, Execution | None]:
-    """The newest applied change of the incident that no completed rollback has undone, with its plan.
-
-    Changes are undone newest first; one that cannot be undone (an evicted pod) does not stand in the way of the others.
-    """
+    """`undoing.in_force` of the incident as it is on record, with its plan."""
     done = executions.of_incident(con, incident_id)
-    ended = {e.plan_id for e in done if e.kind is ExecutionKind.ROLLBACK and _rollback_is_over(con, e)}
-    for execution in reversed(done):
-        applied = execution.kind is ExecutionKind.APPLY and execution.outcome is ExecutionOutcome.APPLIED
-        wanted = bool(execution.change.inverse) or not reversible_only
-        if applied and wanted and execution.plan_id not in ended:
-            return plans.get(con, execution.plan_id), execution
-    return None, None
-
-
-def _rollback_is_over(con: Connection, undo: Execution) -> bool:
-    looks = executions.verifications(con, undo.id)
-    judged = bool(looks) and looks[-1].verdict.kind is not VerdictKind.PENDING
-    return undo.outcome is ExecutionOutcome.APPLIED and judged
+    found = undoing.in_force(done, executions.last_verdicts(con, [incident_id]), reversible_only=reversible_only)
+    return (plans.get(con, found.plan_id), found) if found else (None, None)
 
 
 def elapsed_since_write(ctx: Context, execution: Execution, history: tuple[Verification, ...]) -> float:

@@ -5,22 +5,26 @@ Every call commits the decision with its author before anything follows from it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from responder.domain.errors import ApprovalMismatch, IllegalTransition
-from responder.domain.execution import ExecutionKind, ExecutionOutcome
+from responder.domain.errors import ApprovalMismatch, Forbidden, IllegalTransition, PlanInvalid, TemporaryError
 from responder.domain.incident import IN_FLIGHT_STATES, Incident, Outcome
 from responder.domain.incident import Event as Move
 from responder.domain.manifest import Json
 from responder.domain.mode import ModeSettings
 from responder.domain.plan import Approval, Plan, PlanState
+from responder.domain.undoing import keeps
+from responder.fixer import executor
 from responder.fixer.approval import approve as approval_for
 from responder.pipeline.context import Context, moved, replace_times
-from responder.pipeline.looks import in_force
 from responder.pipeline.undoing import ROLLBACK_APPROVAL
 from responder.store import audit, executions, incidents, modes, plans
 from responder.store.store import Connection
+
+_DRIFT_SECONDS = 2.0
+"""Whoever looks at a plan does not wait longer for the cluster."""
 
 
 async def approve(ctx: Context, plan_id: str, *, digest: str, approver: str) -> Plan:
@@ -72,6 +76,18 @@ async def reject(ctx: Context, plan_id: str, *, reason: str, approver: str) -> P
     return plan
 
 
+async def drift(ctx: Context, plan: Plan) -> str:
+    """Why a plan that waits would not be made any more, as its object stands now; '' where nothing speaks against it,
+    and where that cannot be known at the moment. Nothing follows from it: the executor looks again before the write."""
+    if plan.state is not PlanState.PROPOSED:
+        return ""
+    try:
+        async with asyncio.timeout(_DRIFT_SECONDS):
+            return await executor.drift(ctx.cluster, plan)
+    except (TemporaryError, Forbidden, PlanInvalid, TimeoutError):
+        return ""
+
+
 async def roll_back(ctx: Context, execution_id: str, *, requested_by: str) -> Incident:
     """Ask for the undoing of an applied change; the next step of its incident makes it.
 
@@ -83,15 +99,16 @@ async def roll_back(ctx: Context, execution_id: str, *, requested_by: str) -> In
 
     def job(con: Connection) -> Incident:
         execution = executions.get(con, execution_id)
-        if execution.kind is not ExecutionKind.APPLY or execution.outcome is not ExecutionOutcome.APPLIED:
-            raise IllegalTransition(f"{execution_id} is no applied change: there is nothing to take back")
-        if not execution.change.inverse:
-            raise IllegalTransition(f"{execution_id} has no recorded inverse: it cannot be taken back")
-        plan, newest = in_force(con, execution.incident_id, reversible_only=True)
-        if plan is None or newest is None or newest.id != execution_id:
-            later = f": take back {newest.id} first" if newest else ""
-            raise IllegalTransition(f"{execution_id} is not the newest change in force{later}")
         incident = incidents.get(con, execution.incident_id)
+        kept = keeps(
+            execution,
+            done=executions.of_incident(con, incident.id),
+            verdicts=executions.last_verdicts(con, [incident.id]),
+            state=incident.state,
+        )
+        if kept:
+            raise IllegalTransition(kept)
+        plan = plans.get(con, execution.plan_id)
         back = moved(incident, Move.ROLL_BACK, summary=f"{requested_by} takes {plan.action.kind} back")
         plans.add_approval(
             con,
@@ -139,15 +156,23 @@ async def investigate_again(ctx: Context, incident_id: str, *, requested_by: str
     return incident
 
 
-async def set_mode(ctx: Context, change: Callable[[ModeSettings], ModeSettings], *, by: str) -> ModeSettings:
-    """Put new brakes in force; durable before the call returns.
+async def set_mode(
+    ctx: Context, change: Callable[[ModeSettings], ModeSettings], *, by: str, seen: str = ""
+) -> ModeSettings:
+    """Put new brakes in force; durable before the call returns. `seen` is the fingerprint of those that were decided
+    upon; '' for whichever there are.
 
     `change` is applied to the settings as they stand when nobody else is changing them. A kill switch does not wait
     for that: it holds in memory at once.
+
+    Raises:
+        IllegalTransition: others hold than those that were decided upon. Nothing is changed.
     """
     if change(ctx.brakes.settings).kill_switch:
         ctx.brakes.settings = replace(ctx.brakes.settings, kill_switch=True)
     async with ctx.brakes.changing:
+        if seen and seen != ctx.brakes.settings.fingerprint:
+            raise IllegalTransition("the brakes were changed meanwhile: look at them again")
         wanted = replace(change(ctx.brakes.settings), set_by=by)
         detail = {
             "ceiling": wanted.ceiling.value,

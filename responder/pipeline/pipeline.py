@@ -24,7 +24,7 @@ from responder.pipeline.applying import settle_orphans
 from responder.pipeline.context import Context, Step, commit, moved
 from responder.pipeline.intake import close_quiet, take_in
 from responder.pipeline.reconcile import reconcile
-from responder.rules.matcher import MatchResult
+from responder.rules.matcher import Explanation, MatchResult
 from responder.store import alerts, incidents
 from responder.telemetry import get_logger
 
@@ -103,11 +103,17 @@ class Pipeline:
     async def roll_back(self, execution_id: str, requested_by: str) -> Incident:
         return await operations.roll_back(self._ctx, execution_id, requested_by=requested_by)
 
+    async def drift(self, plan: Plan) -> str:
+        """Why a plan that waits would not be made any more; '' as far as is known."""
+        return await operations.drift(self._ctx, plan)
+
     async def investigate_again(self, incident_id: str, requested_by: str) -> Incident:
         return await operations.investigate_again(self._ctx, incident_id, requested_by=requested_by)
 
-    async def set_mode(self, change: Callable[[ModeSettings], ModeSettings], by: str) -> ModeSettings:
-        return await operations.set_mode(self._ctx, change, by=by)
+    async def set_mode(
+        self, change: Callable[[ModeSettings], ModeSettings], by: str, *, seen: str = ""
+    ) -> ModeSettings:
+        return await operations.set_mode(self._ctx, change, by=by, seen=seen)
 
     def mode(self) -> ModeSettings:
         return self._ctx.brakes.settings
@@ -121,6 +127,10 @@ class Pipeline:
 
     def explain(self, labels: dict[str, str], source: str) -> MatchResult:
         return self._ctx.rules.current.match(labels, source)
+
+    def explain_each(self, labels: dict[str, str], source: str) -> tuple[Explanation, ...]:
+        """Every rule's answer, in order of precedence."""
+        return self._ctx.rules.current.explain(labels, source)
 
     async def _work(self) -> None:
         queue, worker = self._ctx.queue, asyncio.current_task()

@@ -8,7 +8,7 @@ from datetime import datetime
 import orjson
 
 from responder import wire
-from responder.domain.audit import AuditHead, AuditRecord, AuditReport, record_digest, verify_chain
+from responder.domain.audit import GENESIS, AuditHead, AuditRecord, AuditReport, record_digest, verify_chain
 from responder.domain.manifest import Json
 from responder.store.connection import Connection
 from responder.store.rows import RecordTable, to_timestamp
@@ -75,11 +75,7 @@ def page(
     before: int = 0,
 ) -> tuple[AuditRecord, ...]:
     """Newest first; `before` is the sequence number at which the page before ended, 0 for the first page."""
-    clauses, values = ["TRUE"], list[object]()
-    for column, value in (("incident_id", incident_id), ("actor", actor), ("event", event)):
-        if value:
-            clauses.append(f"{column} = ?")
-            values.append(value)
+    clauses, values = _only(incident_id=incident_id, actor=actor, event=event)
     if since is not None:
         clauses.append("recorded_at >= ?")
         values.append(to_timestamp(since))
@@ -87,7 +83,7 @@ def page(
         clauses.append("seq < ?")
         values.append(before)
     limit = max(1, min(limit, 1000))
-    return _TABLE.select(con, f"WHERE {' AND '.join(clauses)} ORDER BY seq DESC LIMIT {limit}", values)
+    return _TABLE.select(con, f"WHERE {' AND '.join(clauses or ['TRUE'])} ORDER BY seq DESC LIMIT {limit}", values)
 
 
 def of_incident(con: Connection, incident_id: str) -> tuple[AuditRecord, ...]:
@@ -95,13 +91,22 @@ def of_incident(con: Connection, incident_id: str) -> tuple[AuditRecord, ...]:
     return _TABLE.select(con, "WHERE incident_id = ? ORDER BY seq", [incident_id])
 
 
-def after(con: Connection, seq: int, *, incident_id: str = "", limit: int = 500) -> tuple[AuditRecord, ...]:
-    """The records that follow `seq`, oldest first; of one incident where that is given."""
-    return _TABLE.select(
-        con,
-        f"WHERE seq > ? AND (? = '' OR incident_id = ?) ORDER BY seq LIMIT {max(1, min(limit, 1000))}",
-        [seq, incident_id, incident_id],
-    )
+def after(
+    con: Connection, seq: int, *, incident_id: str = "", actor: str = "", event: str = "", limit: int = 500
+) -> tuple[AuditRecord, ...]:
+    """The records that follow `seq`, oldest first; of one incident, actor or event where that is given."""
+    clauses, values = _only(incident_id=incident_id, actor=actor, event=event)
+    limit = max(1, min(limit, 1000))
+    where = " AND ".join(("seq > ?", *clauses))
+    return _TABLE.select(con, f"WHERE {where} ORDER BY seq LIMIT {limit}", [seq, *values])
+
+
+def digest_at(con: Connection, seq: int) -> str:
+    """Of the record with this number, `GENESIS` for 0; '' where there is none."""
+    if seq == 0:
+        return GENESIS
+    row = con.execute("SELECT digest FROM audit WHERE seq = ?", [seq]).fetchone()
+    return str(row[0]) if row else ""
 
 
 def records(con: Connection) -> Iterator[AuditRecord]:
@@ -124,3 +129,9 @@ def verify(con: Connection, remembered: AuditHead | None = None) -> AuditReport:
         return verify_chain(records(con), remembered)
     except ValueError as exc:
         return AuditReport(ok=False, checked=0, problem=f"a record cannot be read: {exc}")
+
+
+def _only(**wanted: str) -> tuple[list[str], list[object]]:
+    """Conditions and values of the columns that are asked for."""
+    given = {column: value for column, value in wanted.items() if value}
+    return [f"{column} = ?" for column in given], list(given.values())

@@ -15,8 +15,8 @@ from pathlib import Path
 from responder.domain.audit import AuditHead
 from responder.domain.errors import StoreUnavailable
 
-_AHEAD = AuditHead(seq=2**63 - 1, digest="unreadable")
-"""Ahead of every chain."""
+UNREADABLE = AuditHead(seq=2**63 - 1, digest="unreadable")
+"""What stands for a file that cannot be read: ahead of every chain."""
 
 _WIDTH = 128
 """Bytes of the record, padded: it is overwritten in place, within one sector, in one write."""
@@ -56,7 +56,7 @@ class ChainHead:
             seq, digest = json.loads(text)
             return AuditHead(seq=int(seq), digest=str(digest))
         except (ValueError, TypeError):
-            return _AHEAD
+            return UNREADABLE
 
     def write(self, head: AuditHead) -> None:
         """Raises OSError when the head could not be made durable."""
@@ -76,7 +76,7 @@ class ChainHead:
             copy.write(os.pread(self._descriptor, _WIDTH, 0))
             copy.flush()
             os.fsync(copy.fileno())
-        self.write(_AHEAD)
+        self.write(UNREADABLE)
 
     def close(self) -> None:
         os.close(self._descriptor)

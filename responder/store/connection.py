@@ -1,6 +1,7 @@
 """The connection that jobs and queries are given, and its settings.
 
-`duckdb` is imported by this package only. Settings: https://duckdb.org/docs/stable/configuration/overview
+In the responder `duckdb` is imported by this package only; the process that runs operators' statements has its own.
+Settings: https://duckdb.org/docs/stable/configuration/overview
 """
 
 from __future__ import annotations

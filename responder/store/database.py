@@ -183,6 +183,17 @@ class Database:
         except (duckdb.Error, OSError) as exc:
             raise StoreUnavailable(f"the database cannot be copied: {exc}") from exc
 
+    def size(self) -> int | None:
+        """Bytes of the file and its write-ahead log; None in memory. Raises OSError."""
+        if self.path is None:
+            return None
+        log_path = self.path.with_name(f"{self.path.name}.wal")
+        try:
+            log_bytes = log_path.stat().st_size
+        except FileNotFoundError:  # right after a checkpoint there is none
+            log_bytes = 0
+        return self.path.stat().st_size + log_bytes
+
     def remembered_head(self) -> AuditHead | None:
         return self._head_file.read() if self._head_file is not None else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from responder.domain.errors import IllegalTransition, NotFound
@@ -12,6 +13,7 @@ from responder.store.rows import RecordTable, to_timestamp
 
 _TABLE = RecordTable("executions", Execution)
 _VERIFICATIONS = RecordTable("verifications", Verification)
+PAGE_MAX = 500
 _IN_FLIGHT = ", ".join(f"'{state.value}'" for state in sorted(IN_FLIGHT_STATES))
 
 
@@ -54,6 +56,25 @@ def of_incident(con: Connection, incident_id: str) -> tuple[Execution, ...]:
 def of_plan(con: Connection, plan_id: str) -> tuple[Execution, ...]:
     """Oldest first."""
     return _TABLE.select(con, "WHERE plan_id = ? ORDER BY intent_at, id", [plan_id])
+
+
+def of_incidents(con: Connection, ids: Sequence[str]) -> tuple[Execution, ...]:
+    """Of several incidents, oldest first."""
+    rest = "WHERE incident_id IN (SELECT unnest(?::VARCHAR[])) ORDER BY intent_at, id"
+    return _TABLE.select(con, rest, [list(ids)])
+
+
+def page(con: Connection, *, limit: int = 50, cursor: str = "") -> tuple[tuple[Execution, ...], str]:
+    """Newest first, those that followed `cursor` in the page before; and the next cursor, '' on the last page.
+
+    `limit` is kept between 1 and `PAGE_MAX`. A cursor that names no execution gives nothing.
+    """
+    limit = max(1, min(limit, PAGE_MAX))
+    after = "WHERE (intent_at, id) < (SELECT (c.intent_at, c.id) FROM executions c WHERE c.id = ?)" if cursor else ""
+    found = _TABLE.select(
+        con, f"{after} ORDER BY intent_at DESC, id DESC LIMIT {limit + 1}", [cursor] if cursor else []
+    )
+    return found[:limit], found[limit - 1].id if len(found) > limit else ""
 
 
 def pending(con: Connection) -> tuple[Execution, ...]:
@@ -103,6 +124,22 @@ def add_verification(con: Connection, verification: Verification) -> None:
 def verifications(con: Connection, execution_id: str) -> tuple[Verification, ...]:
     """Oldest first."""
     return _VERIFICATIONS.select(con, "WHERE execution_id = ? ORDER BY number", [execution_id])
+
+
+def last_looks(con: Connection, incident_ids: Sequence[str]) -> Mapping[str, Verification]:
+    """Execution id -> the last look at it, for every execution of these incidents that was looked at."""
+    looks = _VERIFICATIONS.select(
+        con,
+        "JOIN executions e ON e.id = verifications.execution_id "
+        "WHERE e.incident_id IN (SELECT unnest(?::VARCHAR[])) "
+        "QUALIFY row_number() OVER (PARTITION BY execution_id ORDER BY number DESC) = 1",
+        [list(incident_ids)],
+    )
+    return {look.execution_id: look for look in looks}
+
+
+def last_verdicts(con: Connection, incident_ids: Sequence[str]) -> Mapping[str, VerdictKind]:
+    return {found: look.verdict.kind for found, look in last_looks(con, incident_ids).items()}
 
 
 def recent_verdicts(con: Connection, number: int, *, since: datetime | None = None) -> tuple[VerdictKind, ...]:

@@ -230,6 +230,9 @@ class Intake:
             units.insert(0, IngestUnit(loads, self._grace_seconds))
         return units or None
 
+    def __len__(self) -> int:
+        return len(self._entries)
+
     def close(self) -> None:
         """Take nothing more in; what waits is still taken out."""
         with self._changed:

@@ -62,6 +62,20 @@ def awaiting(con: Connection) -> tuple[Plan, ...]:
     return _select(con, "WHERE state = 'proposed' ORDER BY created_at, id")
 
 
+def awaiting_a_person(con: Connection) -> tuple[Plan, ...]:
+    """As `awaiting`, of incidents that wait too, without their changes: a storm leaves hundreds."""
+    return _TABLE.select(
+        con,
+        "JOIN incidents i ON i.id = plans.incident_id "
+        "WHERE plans.state = 'proposed' AND i.state = 'awaiting_approval' ORDER BY plans.created_at, plans.id",
+    )
+
+
+def find(con: Connection, ids: Sequence[str]) -> tuple[Plan, ...]:
+    """Those of `ids` that exist, without their changes."""
+    return _TABLE.select(con, "WHERE id IN (SELECT unnest(?::VARCHAR[]))", [list(ids)])
+
+
 def page(con: Connection, *, states: Sequence[PlanState] = (), limit: int = 50) -> tuple[Plan, ...]:
     """Newest first. `limit` is kept between 1 and `PAGE_MAX`."""
     clause = "WHERE state IN (SELECT unnest(?::VARCHAR[]))"
@@ -87,6 +101,12 @@ def approvals(con: Connection, plan_id: str, *, consumed: bool = False) -> tuple
     """Oldest first; those already used only when asked for."""
     rest = "WHERE plan_id = ? AND (NOT consumed OR ?) ORDER BY decided_at, id"
     return _APPROVALS.select(con, rest, [plan_id, consumed])
+
+
+def approvals_of(con: Connection, plan_ids: Sequence[str]) -> tuple[Approval, ...]:
+    """Those of several plans that are not used yet, oldest first."""
+    rest = "WHERE plan_id IN (SELECT unnest(?::VARCHAR[])) AND NOT consumed ORDER BY decided_at, id"
+    return _APPROVALS.select(con, rest, [list(plan_ids)])
 
 
 def consume_approvals(con: Connection, plan_id: str) -> None:

@@ -117,6 +117,15 @@ class Store:
         """Transactions that were committed since the store was opened."""
         return self._commits.count
 
+    @property
+    def waiting(self) -> int:
+        """Jobs and deliveries that the writer has not taken yet."""
+        return len(self._intake)
+
+    def size(self) -> int | None:
+        """Bytes of the file and its write-ahead log; None in memory. Raises OSError."""
+        return self._database.size()
+
     async def wait_commit(self, after: int, seconds: float) -> int:
         """`commits` once it is above `after`, or as it is after this long.
 

@@ -370,6 +370,37 @@ async def test_an_autoscaler_that_moves_the_replicas_voids_no_approval(rig: Rig)
 
 
 OPT_OUT = {"metadata": {"annotations": {"clopus.dev/ignore": "true"}}}
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (
+            {"spec": {"minReadySeconds": 5}},
+            "Deployment/shop/web changed since it was planned, last by argocd-controller",
+        ),
+        (OPT_OUT, "Deployment/shop/web carries clopus.dev/ignore"),
+        ({"spec": {"replicas": 3}}, ""),
+        ({"status": {"observedGeneration": 9}}, ""),
+    ],
+    ids=["spec", "opt-out", "replicas", "status"],
+)
+async def test_drift_is_told_before_anyone_approves_and_nothing_is_sent(rig: Rig, body: Any, told: str) -> None:
+    plan = await rig.approved()
+    assert await executor.drift(rig.cluster, plan) == ""
+    rehearsed = rig.proxy.dry_runs
+    await rig.someone_patches(body, manager="argocd-controller")
+    assert await executor.drift(rig.cluster, plan) == told
+    assert (rig.proxy.writes, rig.proxy.dry_runs) == ([], rehearsed)
+
+
+async def test_another_object_under_the_plans_name_is_drift(rig: Rig) -> None:
+    plan = await rig.approved()
+    (change,) = plan.changes
+    other = replace(plan, changes=(replace(change, target=replace(change.target, uid="u-other")),))
+    assert "another object under the same name" in await executor.drift(rig.cluster, other)
+
+
 NAMESPACE_PATH = "/api/v1/namespaces/shop"
 
 

@@ -19,7 +19,7 @@ from responder.api.routes import build_app
 from responder.api.services import Services
 from responder.domain.mode import ModeSettings
 from responder.domain.rule import Match, Matcher, MatchOp, Mode, Rule, RuleSet
-from responder.rules.matcher import MatchResult, RuleIndex
+from responder.rules.matcher import Explanation, MatchResult, RuleIndex
 from responder.store.store import Store
 from responder.telemetry import Metrics
 
@@ -38,6 +38,8 @@ class RecordingPipeline:
         self.calls: list[tuple[object, ...]] = []
         self.error: Exception | None = None
         self.result: object = None
+        self.drifted = ""
+        self.drift_asked = 0
         self.woken = 0
         self.settings = ModeSettings(kill_switch=True, namespaces={"shop": Mode.DRY_RUN})
         self.rule_set = RuleSet(
@@ -63,10 +65,15 @@ class RecordingPipeline:
     def explain(self, labels: dict[str, str], source: str) -> MatchResult:
         return RuleIndex(self.rule_set).match(labels, source)
 
+    def explain_each(self, labels: dict[str, str], source: str) -> tuple[Explanation, ...]:
+        return RuleIndex(self.rule_set).explain(labels, source)
+
     def effective_mode(self, rule_mode: Mode, namespace: str) -> Mode:
         return self.settings.effective(rule_mode, namespace)
 
-    async def set_mode(self, change: Callable[[ModeSettings], ModeSettings], by: str) -> ModeSettings:
+    async def set_mode(
+        self, change: Callable[[ModeSettings], ModeSettings], by: str, *, seen: str = ""
+    ) -> ModeSettings:
         self._called("set_mode", by)
         self.settings = replace(change(self.settings), set_by=by)
         return self.settings
@@ -79,6 +86,10 @@ class RecordingPipeline:
 
     async def roll_back(self, execution_id: str, requested_by: str) -> object:
         return self._called("roll_back", execution_id, requested_by)
+
+    async def drift(self, plan: object) -> str:
+        self.drift_asked += 1
+        return self.drifted
 
     async def investigate_again(self, incident_id: str, requested_by: str) -> object:
         return self._called("investigate_again", incident_id, requested_by)

@@ -20,7 +20,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from console.client import Client, path_of
+from console.remote.client import Client, path_of
 from responder.app import Responder
 from responder.cluster.client import Client as ClusterClient
 from responder.cluster.kubernetes import KubernetesCluster

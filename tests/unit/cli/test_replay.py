@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from console.client import ApiError
+from console.remote.client import ApiError
 from responder.cli.decide import investigate
 
 

@@ -49,3 +49,8 @@ def test_showing_twice_changes_nothing(text: str) -> None:
 @given(st.text())
 def test_every_line_of_the_result_can_be_printed(text: str) -> None:
     assert all(character.isprintable() or character in "\n\t" for character in visible(text))
+
+
+def test_marks_that_no_writing_piles_up_are_shown_as_escapes() -> None:
+    assert visible("a" + "\u0301" * 8) == "a" + "\u0301" * 8
+    assert visible("a" + "\u0301" * 10 + "b") == "a" + "\u0301" * 8 + "\\u0301" * 2 + "b"

@@ -27,6 +27,7 @@ VIEWS = {
     "v_mttr",
     "v_reasoning",
     "v_rule_activity",
+    "v_storms",
     "v_verdicts",
 }
 
@@ -169,6 +170,13 @@ def test_reasoning_view_tells_what_a_turn_took(con: Connection, make: Any) -> No
 def test_rule_activity_view_has_the_unmatched_too(history: Connection, make: Any) -> None:
     query = "SELECT rule, decisions, incidents, plans, executions FROM v_rule_activity ORDER BY rule"
     assert rows(history, query) == [("", 1, 1, 0, 0), ("image", 2, 2, 2, 2)]
+
+
+def test_storms_view_has_shared_incidents_only(history: Connection, make: Any) -> None:
+    shared = make.incident(id="inc-9", key="cause/image/shop/web:1.9", cause="image/shop/web:1.9", root=None)
+    incidents.insert(history, shared)
+    query = "SELECT incident_id, day, cause_kind, cause, members, seconds_open FROM v_storms"
+    assert rows(history, query) == [("inc-9", make.t0.date(), "image", "image/shop/web:1.9", 0, None)]
 
 
 def test_views_are_documented_where_they_are_written() -> None:
