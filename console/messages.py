@@ -23,8 +23,5 @@ class CursorMoved(Message):
         return isinstance(message, CursorMoved)
 
 
-class EndSeen(Message):
-    """The last line stands on the screen."""
-
-    def can_replace(self, message: Message) -> bool:
-        return isinstance(message, EndSeen)
+class NotMeant(Message):
+    """Enter, but so soon after another line came under the cursor that it was meant for the one before."""

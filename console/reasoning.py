@@ -1,7 +1,7 @@
 """The reasoning of one incident as a tree: investigations, their turns and steps, the changes between them. Pure.
 
-What stands in a tree is text from outside, as it came; `console.folding` makes it safe and cuts it into lines when it
-is looked at. The words are those of the command line. What a model said is marked as such: its thinking is its
+What stands in a tree is text from outside, as it came; `console.lines.folding` makes it safe and cuts it into lines
+when it is looked at. The words are those of the command line. What a model said is marked as such: its thinking is its
 provider's summary and proves nothing.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from itertools import groupby
 
-from console.formatting import Tone, flat
+from console.lines.formatting import Tone, flat
 from responder.domain.action import Action
 from responder.domain.investigation import (
     HEURISTIC,
@@ -58,6 +58,8 @@ class Form(StrEnum):
     JSON = "json"
     """Drawn with a line for every value where it is JSON, else as text."""
     DIFF = "diff"
+    SIDES = "sides"
+    """A diff, what is now beside what is planned."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +81,10 @@ class Node:
     gist: str = ""
     """After the note while it is shut: the beginning of what opens."""
     tone: Tone = Tone.PLAIN
+    label_tone: Tone | None = None
+    """None: as the node's, where that is one that has to be seen."""
+    is_tight: bool = False
+    """At the top, without an empty row before it."""
     is_wrapped: bool = False
     """The note takes as many lines as it needs; otherwise one, cut at the width."""
     is_open: bool = False
@@ -161,7 +167,7 @@ def _asked_in(runs: Iterable[Investigation], decisions: Iterable[DecisionView]) 
 def _run(run: Investigation, asked: tuple[Consulted, ...], above: set[tuple[str, str]]) -> Node:
     """`above`: id and text of the observations of the runs before, which this one was given to start from."""
     by = f"{run.analyzer} ({run.model})" if run.model else run.analyzer
-    conclusion = run.conclusion.value if run.ended_at is not None else "has not ended"
+    conclusion = run.conclusion.value.replace("_", " ") if run.ended_at is not None else "has not ended"
     cost = _cost(run)
     children = [
         *([_said(f"summary:{run.id}", "summary", run.summary)] if run.summary else []),
@@ -215,7 +221,7 @@ def _finding(run: Investigation, number: int, finding: Finding) -> Node:
         tone=Tone.BAD if finding.unsupported else Tone.STRONG,
         is_wrapped=True,
         is_open=True,
-        children=_citations(run, finding.evidence, key),
+        children=citations(run.evidence, finding.evidence, key),
         cites=tuple(item for item in run.evidence if item.id in finding.evidence),
     )
 
@@ -227,8 +233,9 @@ def _facts(run: Investigation) -> Iterator[Node]:
         yield _said(f"unchecked:{run.id}:{number}", "unchecked", f"{hole.what}: {hole.why}", Tone.WAITS)
 
 
-def _citations(run: Investigation, ids: Iterable[str], key: str) -> tuple[Node, ...]:
-    known = {item.id: item for item in run.evidence}
+def citations(evidence: Iterable[Evidence], ids: Iterable[str], key: str) -> tuple[Node, ...]:
+    """What is cited, each leading to its text. `key` is that of the node that they stand in."""
+    known = {item.id: item for item in evidence}
     return tuple(_citation(id_, known.get(id_), f"{key}:{id_}") for id_ in dict.fromkeys(ids))
 
 
@@ -236,10 +243,10 @@ def _citation(id_: str, found: Evidence | None, key: str) -> Node:
     label = f"[{flat(id_)}] "
     if found is None:
         return Node(key=key, label=label, note="there is no such observation", tone=Tone.BAD)
-    return Node(key=key, label=label, note=_evidence_head(found), cites=(found,))
+    return Node(key=key, label=label, note=evidence_head(found), cites=(found,))
 
 
-def _evidence_head(item: Evidence) -> str:
+def evidence_head(item: Evidence) -> str:
     return f"{item.kind.value}: {item.source}{' (cut)' if item.truncated else ''}"
 
 
@@ -306,7 +313,7 @@ def _step(run: Investigation, step: Step) -> Node:
         gist=step.text[:_GIST],
         tone=_STEP_TONES.get(step.kind, Tone.PLAIN),
         bodies=(Body(text=step.text, form=_step_form(step)),) if step.text else (),
-        children=_citations(run, step.evidence, key),
+        children=citations(run.evidence, step.evidence, key),
     )
 
 
@@ -351,7 +358,7 @@ def _observation(item: Evidence, *, key: str, is_open: bool = False) -> Node:
     return Node(
         key=f"{key}:{item.id}",
         label=f"[{flat(item.id)}] ",
-        note=_evidence_head(item),
+        note=evidence_head(item),
         is_wrapped=is_open,
         is_open=is_open,
         bodies=(Body(text=item.text, form=Form.JSON),),
@@ -373,7 +380,7 @@ def _attempt(attempt: Attempt) -> Node:
     )
     return Node(
         key=key,
-        note=f"CHANGE {attempt.plan_id} {attempt.state}: {_told_action(attempt.action)}",
+        note=f"CHANGE {attempt.plan_id} {attempt.state}: {told_action(attempt.action)}",
         tone=Tone.SECTION,
         is_wrapped=True,
         is_open=True,
@@ -381,7 +388,7 @@ def _attempt(attempt: Attempt) -> Node:
     )
 
 
-def _told_action(action: Action) -> str:
+def told_action(action: Action) -> str:
     """The action with its scalars, as its dataclass names them."""
     scalars = {item.name: getattr(action, item.name) for item in fields(action) if item.name != "target"}
     said = ", ".join(f"{name} {value}" for name, value in scalars.items() if value not in ("", 0, -1))

@@ -11,7 +11,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from console.formatting import Line, shown
+from console.lines.formatting import Line, shown
 from console.widgets.bars import Plain
 from console.widgets.lineview import Document
 

@@ -14,12 +14,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from textual import work
+from textual.geometry import Offset
 from textual.screen import Screen
 from textual.timer import Timer
 
-from console.client import ApiError
-from console.stream import Anew, Event
-from console.widgets.bars import TopBar
+from console.lines.formatting import shown
+from console.messages import CursorMoved, NotMeant
+from console.remote.client import ApiError
+from console.remote.stream import Anew, Event
+from console.widgets.bars import Answer, TopBar
+from console.widgets.lineview import LineView
 
 if TYPE_CHECKING:
     from console.app import ConsoleApp
@@ -36,8 +40,12 @@ class PolledScreen(Screen[Result]):
 
     place = ""
     """For the breadcrumbs."""
+    about = ""
+    """What help says before the keys."""
     incident_id = ""
     """A screen of one incident is read for events of this one only."""
+    lag_seconds = 0.0
+    """So long after an event the server still tells what was before it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,6 +62,13 @@ class PolledScreen(Screen[Result]):
 
     def on_screen_resume(self) -> None:
         self.read_now()
+        if self.is_active:
+            self.console_app.visited(self.spot)
+
+    @property
+    def spot(self) -> str:
+        """What leads back here: see console/shell/trail.py."""
+        return self.incident_id or self.place
 
     @property
     def console_app(self) -> ConsoleApp:
@@ -72,7 +87,7 @@ class PolledScreen(Screen[Result]):
             self.start_anew()
         if self._soon is None and any(self.concerns(event) for event in events):
             due_in = self._read_at + READ_GAP_SECONDS - time.monotonic()
-            self._soon = self.set_timer(max(due_in, 0.001), self.read_now)
+            self._soon = self.set_timer(max(due_in, self.lag_seconds, 0.001), self.read_now)
 
     def concerns(self, event: Event) -> bool:
         return isinstance(event, Anew) or not self.incident_id or event.incident_id == self.incident_id
@@ -95,9 +110,48 @@ class PolledScreen(Screen[Result]):
             self._soon = None
         self._read_at, self._rests_since = time.monotonic(), float("inf")
 
+    def say(self, text: str, *, bad: bool = False) -> None:
+        """What came of something the operator did; it stays until the next. `text` may come from anywhere."""
+        for answer in self.query(Answer):
+            answer.tell(text, bad=bad)
+            return
+        if text:
+            self.notify(shown(text), severity="error" if bad else "information", markup=False)
+
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        """Those that are seen here, for completion."""
+        return ()
+
+    def copied(self) -> tuple[str, str]:
+        """What `c` copies, and what to call it. Without more knowledge: the line under the cursor."""
+        view = self.focused
+        if not isinstance(view, LineView) or not view.count():
+            return "", ""
+        return view.line_at(view.cursor).text.strip(), "the line"
+
+    def on_cursor_moved(self, message: CursorMoved) -> None:
+        """The terminal's cursor goes where the line is that is current: what reads the screen aloud follows it."""
+        view = self.focused
+        if isinstance(view, LineView):
+            at = view.content_region
+            self.app.cursor_position = Offset(at.x, at.y + view.cursor - view.scroll_offset.y)
+
+    def on_not_meant(self, message: NotMeant) -> None:
+        message.stop()
+        self.say("another one came under the cursor just then: Enter again opens it")
+
+    def narrow(self, typed: str) -> bool:
+        """Show only what `typed` asks for, in the words of `/`. False: there is no filter here."""
+        return False
+
+    def export(self, file: str) -> None:
+        """Write what this screen shows to `file`, or, for '', to one that it names, and say where it is."""
+        self.say("there is nothing to export here: go to an incident", bad=True)
+
     def tell_link(self) -> None:
         for bar in self.query(TopBar):
-            bar.tell(self.place, self.console_app.link, now())
+            bar.tell(self.place, self.console_app.link, now(), held=self.console_app.held)
 
     @work(exclusive=True, group="poll")
     async def poll(self) -> None:

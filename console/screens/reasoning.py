@@ -1,4 +1,4 @@
-"""The reasoning of an incident, step by step, as it grows; and the evidence that it cites, in full."""
+"""The reasoning of an incident, step by step, as it grows."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Footer
 
-from console.client import path_of
-from console.formatting import flat, moment
-from console.reasoning import chain, goes_on, observations, told_total
+from console.reasoning import chain, goes_on, told_total
+from console.remote.client import path_of
+from console.screens.evidence import EvidenceScreen
 from console.screens.polled import PolledScreen
-from console.widgets.bars import TopBar
+from console.widgets.bars import Answer, TopBar
 from console.widgets.chain import Chain, EvidenceAsked
-from responder.domain.investigation import Evidence
 from responder.domain.views import IncidentDetail, Reasoning
 
 
@@ -36,12 +35,13 @@ class ReasoningScreen(PolledScreen[None]):
     def compose(self) -> ComposeResult:
         yield TopBar()
         yield Chain()
+        yield Answer()
         yield Footer(compact=True, show_command_palette=False)
 
     async def read(self) -> None:
         app = self.console_app
         detail = await app.ask(lambda client: client.get(IncidentDetail, path_of("incidents", self.incident_id)))
-        extent = _extent(detail)
+        extent = extent_of(detail)
         if extent == self._read:
             return
         path = path_of("incidents", self.incident_id, "reasoning")
@@ -59,36 +59,17 @@ class ReasoningScreen(PolledScreen[None]):
 
     def on_evidence_asked(self, message: EvidenceAsked) -> None:
         message.stop()
-        self.app.push_screen(EvidenceScreen(message.found, place=self.place))
+        self.app.push_screen(EvidenceScreen(message.found, place=self.place, incident_id=self.incident_id))
 
     def action_refresh(self) -> None:
         self.start_anew()
+        self.read_now()
+
+    def copied(self) -> tuple[str, str]:
+        return self.query_one(Chain).copied()
 
 
-class EvidenceScreen(PolledScreen[None]):
-    """Observations as they were made: they do not change, so nothing is read again."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "app.pop_screen", "back")]
-
-    def __init__(self, found: tuple[Evidence, ...], *, place: str) -> None:
-        super().__init__()
-        self.place = f"{place} › {', '.join(flat(item.id) for item in found)}"
-        self._found = found
-
-    def compose(self) -> ComposeResult:
-        yield TopBar()
-        yield Chain()
-        yield Footer(compact=True, show_command_palette=False)
-
-    def on_mount(self) -> None:
-        seen = ", ".join(f"{flat(item.id)} seen at {moment(item.observed_at)}" for item in self._found)
-        self.query_one(Chain).show(observations(self._found), about=seen)
-
-    async def read(self) -> None:
-        return
-
-
-def _extent(detail: IncidentDetail) -> Hashable:
+def extent_of(detail: IncidentDetail) -> Hashable:
     """What tells two states of the reasoning apart: how far each run is, and what came of each change."""
     runs = tuple((run.id, run.step_count, run.evidence_count, run.ended_at) for run in detail.investigations)
     plans = tuple((view.plan.id, view.plan.state) for view in detail.plans)

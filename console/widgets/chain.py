@@ -1,7 +1,4 @@
-"""A tree of texts that opens and shuts in place, with a search through all of it.
-
-Only the rows that are looked at are drawn, and a text is cut into lines when it is first opened.
-"""
+"""Trees of texts side by side where there is room, with one search and one set of headings through all of them."""
 
 from __future__ import annotations
 
@@ -9,18 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import Input
 
-from console.folding import MOST_HITS, Hits, Sheet, Shelf, lay, revealed, search, walk, whole
-from console.formatting import Line, flat
-from console.messages import Chosen, CursorMoved, EndSeen
+from console.lines.folding import MOST_HITS, walk, whole
+from console.lines.formatting import flat
+from console.messages import Chosen, CursorMoved
 from console.reasoning import Node
 from console.widgets.bars import Plain
-from console.widgets.lineview import LineView
+from console.widgets.chainview import ChainView, Folds
 from responder.domain.investigation import Evidence
 
 
@@ -31,171 +29,67 @@ class EvidenceAsked(Message):
     found: tuple[Evidence, ...]
 
 
-class ChainView(LineView):
-    """The rows. The cursor stays on its node, at its height on the screen, whatever opens or grows around it."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right,l", "unfold", "open", show=False),
-        Binding("left,h", "fold", "shut", show=False),
-    ]
-
-    def __init__(self) -> None:
-        super().__init__(id="chain")
-        self.nodes: tuple[Node, ...] = ()
-        self.hits = Hits()
-        self.shelf = Shelf()
-        self.choices: dict[str, bool] = {}
-        self.sheet = Sheet(())
-
-    def count(self) -> int:
-        return self.sheet.count
-
-    def line_at(self, index: int) -> Line:
-        return self.sheet.line(index, self.hits)
-
-    @property
-    def node(self) -> Node | None:
-        return self.sheet.place(self.cursor)[0].node if self.count() else None
-
-    def show(self, nodes: tuple[Node, ...], *, follow: bool = False) -> None:
-        """With `follow` the cursor goes to the end, where what is new stands."""
-        self.nodes = nodes
-        if self.hits.needle:
-            self.hits = search(nodes, self.hits.needle, self.shelf)
-        self.redraw()
-        if follow:
-            self.move_to(self.count() - 1)
-
-    def choose(self, choices: dict[str, bool]) -> None:
-        self.choices = choices
-        self.redraw()
-
-    def redraw(self) -> None:
-        height = self.cursor - self.scroll_offset.y
-        keys, inside = self._stands_on()
-        self.sheet = lay(self.nodes, self.choices, self.columns, self.shelf) if self.columns else Sheet(())
-        found = next((row for row in (self.sheet.row(key, inside) for key in keys) if row is not None), None)
-        moved = found is not None and found != self.cursor
-        if found is not None:
-            self.cursor = found
-        super().redraw()
-        if moved and 0 <= height < self.scrollable_content_region.height:
-            self.scroll_to(y=max(self.cursor - height, 0), animate=False)
-
-    def _stands_on(self) -> tuple[list[str], int]:
-        """The node under the cursor, then those that it stands in, for when it is shut away; and the row in it."""
-        if not self.count():
-            return [], 0
-        block, inside = self.sheet.place(self.cursor)
-        above = next((above for node, above in walk(self.nodes) if node.key == block.node.key), ())
-        return [block.node.key, *reversed(above)], inside
-
-    def action_unfold(self) -> None:
-        node = self.node
-        if node is None:
-            return
-        if node.folds and not self.sheet.place(self.cursor)[0].is_open:
-            self.choose({**self.choices, node.key: True})
-        else:
-            self.move_to(self.cursor + 1)
-
-    def action_fold(self) -> None:
-        """Shuts what the cursor stands in: the node itself, else the one around it."""
-        if not self.count():
-            return
-        block, _ = self.sheet.place(self.cursor)
-        key = block.node.key if block.is_open else block.parent
-        if key and not block.is_open:
-            self._stand_on(key)
-        elif key:
-            self._stand_on(key)
-            self.choose({**self.choices, key: False})
-
-    def toggle(self) -> None:
-        if self.count():
-            block, _ = self.sheet.place(self.cursor)
-            if block.node.folds:
-                self._stand_on(block.node.key)
-                self.choose({**self.choices, block.node.key: not block.is_open})
-
-    def _stand_on(self, key: str) -> None:
-        row = self.sheet.row(key)
-        if row is not None:
-            block, _ = self.sheet.place(row)
-            self.move_to(row + block.blank)
-
-    @property
-    def is_all_open(self) -> bool:
-        return all(self.choices.get(node.key, node.is_open) for node, _ in walk(self.nodes) if node.folds)
-
-    def find(self, needle: str) -> int:
-        """Opens every place of `needle` and goes to the first from the cursor on. Which one that is, from 0."""
-        self.hits = search(self.nodes, needle, self.shelf)
-        self.choose(revealed(self.nodes, self.hits.places, self.choices))
-        rows = [self.sheet.row_of(hit) or 0 for hit in self.hits.places]
-        current = next((number for number, row in enumerate(rows) if row >= self.cursor), 0)
-        if rows:
-            self._go(rows[current])
-        return current
-
-    def go_to(self, number: int) -> bool:
-        """To a place of what was looked for. False where the cursor was there already."""
-        hit = self.hits.places[number]
-        row = self.sheet.row_of(hit)
-        if row is None:
-            self.choose(revealed(self.nodes, [hit], self.choices))
-            row = self.sheet.row_of(hit)
-        before = self.cursor
-        if row is not None:
-            self._go(row)
-        return before != self.cursor
-
-    def _go(self, row: int) -> None:
-        """With lines around it: what stands at the edge of the screen is hard to read."""
-        height = self.scrollable_content_region.height
-        was_seen = self.scroll_offset.y <= row < self.scroll_offset.y + height
-        self.move_to(row)
-        if not was_seen:
-            self.scroll_to(y=max(row - height // 3, 0), animate=False)
-
-
 class Chain(Vertical):
-    """The rows, what is typed to search them, and where one is in them."""
+    """The trees, what is typed to search them, and where one is in them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "search", "search", key_display="/"),
-        Binding("n", "next(1)", "next"),
+        Binding("n", "next(1)", "next", show=False),
         Binding("N", "next(-1)", "previous", show=False),
-        Binding("e", "everything", "open all"),
-        Binding("c", "copy", "copy"),
+        Binding("e", "everything", "all", tooltip="open or shut everything"),
+        Binding("tab", "section(1)", "section", show=False),
+        Binding("shift+tab", "section(-1)", "section before", show=False),
         Binding("escape", "leave_search", "leave the search", show=False),
     ]
 
-    def __init__(self) -> None:
+    def __init__(self, *panes: str, tells_place: bool = True) -> None:
+        """`panes` are the ids of the trees, one beside the other."""
         super().__init__()
+        self._folds = Folds()
+        self._panes = tuple(ChainView(self._folds, id=pane) for pane in panes or ("chain",))
+        self._at = self._panes[0]
+        self._tells_place = tells_place
         self._current = 0
-        self._about = "reading"
+        self._about = "reading" if tells_place else ""
         self._is_live = False
-        self._copied = ""
+        self._box = Input(placeholder="search", id="search", compact=True)
+        self._where = Plain(self._about, id="where")
 
     def compose(self) -> ComposeResult:
-        yield ChainView()
-        yield Input(placeholder="search", id="search", compact=True)
-        yield Plain(self._about, id="where")
+        with Horizontal():
+            yield from self._panes
+        yield self._box
+        yield self._where
 
     def on_mount(self) -> None:
-        self.query_one("#search").display = False
-        self.view.focus()
+        self._box.display = False
+        self._at.focus()
 
     @property
     def view(self) -> ChainView:
-        return self.query_one(ChainView)
+        """The tree that one is in."""
+        return self._at
 
-    def show(self, nodes: Sequence[Node], *, about: str, is_live: bool = False) -> None:
-        """`about` is told on the last line. What is live is followed while the cursor stands at its end."""
+    @property
+    def shown(self) -> tuple[ChainView, ...]:
+        return tuple(pane for pane in self._panes if pane.display)
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        if isinstance(event.widget, ChainView):
+            self._at = event.widget
+            self.tell()
+
+    def show(self, *trees: Sequence[Node], about: str = "", is_live: bool = False) -> None:
+        """One tree for each pane; panes without one are not drawn. `about` is told on the last line. What is live is
+        followed while the cursor stands at its end."""
         follow = is_live and self.is_at_end
         self._about, self._is_live = about, is_live
-        self.view.show(tuple(nodes), follow=follow)
+        for number, pane in enumerate(self._panes):
+            pane.display = number < len(trees)
+            pane.show(tuple(trees[number]) if pane.display else (), follow=follow)
+        if not self._at.display:
+            self._panes[0].focus()
+            self._at = self._panes[0]
         self.tell()
 
     @property
@@ -204,26 +98,30 @@ class Chain(Vertical):
 
     def tell(self) -> None:
         view = self.view
-        place = f"{view.cursor + 1} of {view.count()}" if view.count() else ""
+        place = f"{view.cursor + 1} of {view.count()}" if view.count() and self._tells_place else ""
         live = ("goes on, followed" if self.is_at_end else "goes on, G follows") if self._is_live else ""
-        told = [self._copied, self._told_search(), place, live, self._about]
-        self.query_one("#where", Plain).say("  ·  ".join(part for part in told if part))
+        told = [self._told_search(), place, live, self._about]
+        self._where.say("  ·  ".join(part for part in told if part))
+        self._where.display = bool(self._where.said)
+
+    @property
+    def _found(self) -> list[tuple[ChainView, int]]:
+        """Every place of what was looked for, tree by tree."""
+        return [(view, number) for view in self.shown for number in range(len(view.hits.places))]
 
     def _told_search(self) -> str:
-        hits = self.view.hits
-        if not hits.needle:
+        needle, found = flat(self.view.hits.needle), self._found
+        if not needle:
             return ""
-        if not hits.places:
-            return f"/{flat(hits.needle)}: not found"
-        number = min(self._current, len(hits.places) - 1) + 1
-        return f"/{flat(hits.needle)}: {number} of {f'the first {MOST_HITS:,}' if hits.more else len(hits.places)}"
+        if not found:
+            return f"/{needle}: not found"
+        number = min(self._current, len(found) - 1) + 1
+        more = any(view.hits.more for view in self.shown)
+        return f"/{needle}: {number} of {f'the first {MOST_HITS:,}' if more else len(found)}"
 
     def on_cursor_moved(self, message: CursorMoved) -> None:
         message.stop()
         self.tell()
-
-    def on_end_seen(self, message: EndSeen) -> None:
-        message.stop()
 
     def on_chosen(self, message: Chosen) -> None:
         message.stop()
@@ -235,58 +133,117 @@ class Chain(Vertical):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        self._copied = ""
-        self._current = self.view.find(event.value)
+        self._look_for(event.value)
         self._shut_search()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A key that can do nothing is left to the screen."""
         match action:
             case "leave_search":
-                return bool(self.view.hits.needle) or self.query_one("#search").display
+                return bool(self.view.hits.needle) or self._box.display
             case "next":
-                return bool(self.view.hits.places) or None
+                return bool(self._found) or None
             case _:
                 return True
 
     def action_search(self) -> None:
-        box = self.query_one("#search", Input)
-        box.display = True
-        box.value = ""
-        box.focus()
+        self._box.display = True
+        self._box.value = ""
+        self._box.focus()
 
     def action_leave_search(self) -> None:
         """First what is typed, then what is marked."""
-        if not self.query_one("#search").display:
-            self.view.find("")
+        if not self._box.display:
+            self._look_for("")
         self._shut_search()
 
     def _shut_search(self) -> None:
-        self.query_one("#search").display = False
-        self.view.focus()
+        self._box.display = False
+        self._at.focus()
         self.tell()
         self.refresh_bindings()
 
+    def _look_for(self, needle: str) -> None:
+        """In every tree; then to the first place from the cursor on, and after the last one on from the top."""
+        for view in self.shown:
+            view.look_for(needle)
+        found = self._found
+        here = self.shown.index(self._at)
+        order = (*self.shown[here:], *self.shown[:here])
+        first = next((view for view in order if view.hits.places), None)
+        if first is not None:
+            self._current = found.index((first, first.next_hit if first is self._at else 0))
+            self._go(found[self._current])
+
+    def _go(self, found: tuple[ChainView, int]) -> bool:
+        """False where the cursor was there already."""
+        view, number = found
+        moved = view.go_to(number) or view is not self._at
+        self._at = view
+        view.focus()
+        return moved
+
     def action_next(self, by: int) -> None:
-        count = len(self.view.hits.places)
-        for _ in range(count):
-            self._current = (self._current + by) % count
-            if self.view.go_to(self._current):
+        found = self._found
+        for _ in found:
+            self._current = (self._current + by) % len(found)
+            if self._go(found[self._current]):
                 break
         self.tell()
 
     def action_everything(self) -> None:
         """Opens all; where all is open, back to how it was at first."""
-        view = self.view
-        view.choose({} if view.is_all_open else {node.key: True for node, _ in walk(view.nodes) if node.folds})
+        is_all_open = all(view.is_all_open for view in self.shown)
+        nodes = [node for view in self.shown for node, _ in walk(view.nodes) if node.folds]
+        self._folds.choices = {} if is_all_open else {node.key: True for node in nodes}
+        for view in self.shown:
+            view.redraw()
         self.tell()
 
-    def action_copy(self) -> None:
-        """By OSC 52, which the terminal may ignore: https://invisible-island.net/xterm/ctlseqs/ctlseqs.html"""
+    def action_section(self, by: int) -> None:
+        """From one heading to the next, through all trees and around."""
+        heads = [(view, node.key) for view in self.shown for node in view.nodes if not node.is_tight]
+        if not heads:
+            return
+        tree = self.shown.index(self._at)
+        at = (tree, self._at.cursor)
+        places = [(self.shown.index(view), _row_of_head(view, key)) for view, key in heads]
+        if by > 0:
+            number = next((number for number, place in enumerate(places) if place > at), 0)
+        else:
+            number = next((number for number in reversed(range(len(places))) if places[number] < at), -1)
+        self._stand_at(*heads[number])
+
+    def jump(self, key: str) -> bool:
+        """To a heading, which opens. False where there is none of this key."""
+        view = next((view for view in self.shown if any(node.key == key for node in view.nodes)), None)
+        if view is None:
+            return False
+        view.choose({**view.choices, key: True})
+        self._stand_at(view, key)
+        return True
+
+    def _stand_at(self, view: ChainView, key: str) -> None:
+        self._at = view
+        view.focus()
+        view.stand_at_top(key)
+
+    def copied(self) -> tuple[str, str]:
+        """What stands under the cursor, with all that is in it; of what cites evidence, the evidence."""
         node = self.view.node
         if node is None:
-            return
-        text = whole(node, self.view.shelf)
-        self.app.copy_to_clipboard(text)
-        self._copied = f"copied {len(text):,} characters"
-        self.tell()
+            return "", ""
+        if node.cites and not node.bodies:
+            return "\n".join(item.text for item in node.cites), "the evidence"
+        if not node.folds:
+            return flat(node.note), flat(node.label).strip() or "the line"
+        return whole(node, self.view.shelf), flat(node.label).strip() or "it with all that is in it"
+
+
+def _row_of_head(view: ChainView, key: str) -> int:
+    """The row that the cursor stands on when it stands on the node."""
+    row = view.sheet.row(key)
+    if row is None:
+        return 0
+    block, _ = view.sheet.place(row)
+    return row + block.blank

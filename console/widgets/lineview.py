@@ -5,6 +5,7 @@ Text is drawn as it is, never read as markup. `formatting.shown` has made it saf
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
@@ -16,11 +17,13 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from console.formatting import Line, Tone
-from console.messages import Chosen, CursorMoved, EndSeen
+from console.lines.formatting import Line, Tone
+from console.messages import Chosen, CursorMoved, NotMeant
 
 _MARK = ">"
 """Before the line under the cursor, so that colour is not the only sign of it."""
+SURPRISE_SECONDS = 0.3
+"""A key that comes sooner after another line came under the cursor was meant for the one before."""
 
 
 class LineView(ScrollView, can_focus=True):
@@ -41,6 +44,7 @@ class LineView(ScrollView, can_focus=True):
         super().__init__(id=id)
         self.cursor = 0
         self._has_cursor = has_cursor
+        self._surprised_at = float("-inf")
 
     def count(self) -> int:
         raise NotImplementedError
@@ -62,7 +66,6 @@ class LineView(ScrollView, can_focus=True):
         self.virtual_size = Size(self.scrollable_content_region.width, self.count())
         self.move_to(self.cursor, scroll=False)
         self.refresh()
-        self.call_after_refresh(self._tell_end)
 
     def move_to(self, index: int, *, scroll: bool = True) -> None:
         before = self.cursor
@@ -70,7 +73,8 @@ class LineView(ScrollView, can_focus=True):
         if scroll:
             self._follow()
         if before != self.cursor:
-            self.refresh()
+            self.refresh_line(before)
+            self.refresh_line(self.cursor)
         self.post_message(CursorMoved(self.cursor))
 
     def _follow(self) -> None:
@@ -104,8 +108,15 @@ class LineView(ScrollView, can_focus=True):
         return self._has_cursor if action == "choose" else True
 
     def action_choose(self) -> None:
-        if self.count():
+        if time.monotonic() - self._surprised_at < SURPRISE_SECONDS:
+            self.post_message(NotMeant())
+        elif self.count():
             self.post_message(Chosen(self.cursor))
+
+    def came_instead(self, now_key: str, before: str) -> None:
+        """By itself, another line has come under the cursor; '' is a line that nothing can be meant by."""
+        if before and now_key != before:
+            self._surprised_at = time.monotonic()
 
     def on_click(self, event: events.Click) -> None:
         index = event.y + self.scroll_offset.y
@@ -116,15 +127,6 @@ class LineView(ScrollView, can_focus=True):
             self.action_choose()
         else:
             self.move_to(index)
-
-    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        super().watch_scroll_y(old_value, new_value)
-        self._tell_end()
-
-    def _tell_end(self) -> None:
-        height = self.scrollable_content_region.height
-        if height > 0 and self.scroll_offset.y + height >= self.count():
-            self.post_message(EndSeen())
 
     def on_resize(self) -> None:
         self.redraw()
@@ -170,3 +172,4 @@ class Document(LineView):
         if key:
             self.cursor = next((index for index, line in enumerate(self.lines) if line.key == key), self.cursor)
         super().redraw()
+        self.came_instead(self.lines[self.cursor].key if self.lines else "", key)

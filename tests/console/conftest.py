@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,7 +20,7 @@ import pytest
 from textual.pilot import Pilot
 
 from console.app import ConsoleApp
-from console.client import Client, path_of
+from console.remote.client import Client, path_of
 from console.widgets.bars import Plain, TopBar
 from console.widgets.lineview import LineView
 from responder.app import Responder
@@ -30,7 +33,12 @@ from responder.sandbox import Sandbox
 from responder.settings import load_settings
 
 DEADLINE = 30.0
-TOKENS = {"alertmanager": "webhook-token-of-the-tests", "ann": "operator-token-of-the-tests"}
+TOKENS = {
+    "alertmanager": "webhook-token-of-the-tests",
+    "ann": "operator-token-of-the-tests",
+    "ben": "another-operator-token-of-the-tests",
+    "vera": "viewer-token-of-the-tests",
+}
 
 SHOP = """
 apiVersion: apps/v1
@@ -75,6 +83,7 @@ class Stage:
     sandbox: Sandbox
     folder: Path
     mode: str
+    rules: str = RULES
     port: int = 0
     responder: Responder | None = None
     cluster: KubernetesCluster | None = None
@@ -85,13 +94,16 @@ class Stage:
 
     async def start(self) -> None:
         (self.folder / "webhook").write_text(f"alertmanager:{TOKENS['alertmanager']}\n", encoding="utf-8")
-        (self.folder / "operators").write_text(f"ann:{TOKENS['ann']}\n", encoding="utf-8")
-        (self.folder / "rules.yaml").write_text(RULES.replace("MODE", self.mode), encoding="utf-8")
+        operators = "".join(f"{name}:{TOKENS[name]}\n" for name in ("ann", "ben"))
+        (self.folder / "operators").write_text(operators, encoding="utf-8")
+        (self.folder / "viewers").write_text(f"vera:{TOKENS['vera']}\n", encoding="utf-8")
+        (self.folder / "rules.yaml").write_text(self.rules.replace("MODE", self.mode), encoding="utf-8")
         config = {
             "server": {"host": "127.0.0.1", "port": self.port},
             "auth": {
                 "webhook_token_file": str(self.folder / "webhook"),
                 "operator_tokens_file": str(self.folder / "operators"),
+                "viewer_tokens_file": str(self.folder / "viewers"),
             },
             "store": {"path": str(self.folder / "clopus.duckdb")},
             "cluster": {"namespaces": ["shop"], "own_namespace": "clopus"},
@@ -153,10 +165,11 @@ class Stage:
     async def detail(self, incident_id: str) -> IncidentDetail:
         return await asyncio.to_thread(self.client.get, IncidentDetail, path_of("incidents", incident_id))
 
-    async def approve(self, plan: Plan) -> None:
+    async def approve(self, plan: Plan, by: str = "ann") -> None:
         """As another session would."""
         path = path_of("plans", plan.id, "approve")
-        await asyncio.to_thread(self.client.send, Plan, "POST", path, {"digest": plan.digest})
+        sender = Client(self.client.url, token=TOKENS[by], timeout_seconds=5.0)
+        await asyncio.to_thread(sender.send, Plan, "POST", path, {"digest": plan.digest})
 
     async def reject(self, plan: Plan, reason: str) -> None:
         await asyncio.to_thread(self.client.send, Plan, "POST", path_of("plans", plan.id, "reject"), {"reason": reason})
@@ -242,9 +255,108 @@ async def stage(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator
         yield stage
 
 
+FAKE_KUBECTL = """#!{python} -I
+import json, os, pathlib, signal, socket, sys, threading
+
+folder = pathlib.Path({folder!r})
+count = len(list(folder.glob("argv-*")))
+(folder / f"argv-{{count}}").write_text(json.dumps([sys.argv[1:], sorted(os.environ)]))
+if (folder / "refuse").exists():
+    sys.exit("error: " + (folder / "refuse").read_text())
+
+
+def drop(number, frame):
+    print("error: lost connection to pod \\x1b[31m", file=sys.stderr, flush=True)
+    os._exit(1)
+
+
+def pour(source, sink):
+    try:
+        while data := source.recv(65536):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
+
+
+def serve(near):
+    far = socket.create_connection(("127.0.0.1", int((folder / "target").read_text())))
+    threading.Thread(target=pour, args=(far, near), daemon=True).start()
+    pour(near, far)
+
+
+signal.signal(signal.SIGUSR1, drop)
+if (folder / "stubborn").exists():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+listener = socket.create_server(("127.0.0.1", 0))
+(folder / "pid").write_text(str(os.getpid()))
+print(f"Forwarding from 127.0.0.1:{{listener.getsockname()[1]}} -> 8080", flush=True)
+print("Forwarding from [::1]:1 -> 8080", flush=True)
+while True:
+    near, _ = listener.accept()
+    print("Handling connection for 8080", flush=True)
+    threading.Thread(target=serve, args=(near,), daemon=True).start()
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FakeKubectl:
+    """Forwards connections as the real one does, drops them when told, and remembers how it was called."""
+
+    folder: Path
+
+    @property
+    def path(self) -> Path:
+        return self.folder / "bin" / "kubectl"
+
+    def leads_to(self, port: int) -> None:
+        (self.folder / "target").write_text(str(port))
+
+    def refuses(self, why: str) -> None:
+        (self.folder / "refuse").write_text(why)
+
+    def accepts(self) -> None:
+        (self.folder / "refuse").unlink()
+
+    def ignores_sigterm(self) -> None:
+        (self.folder / "stubborn").touch()
+
+    def drop(self) -> None:
+        os.kill(self.pid, signal.SIGUSR1)
+
+    @property
+    def pid(self) -> int:
+        return int((self.folder / "pid").read_text())
+
+    @property
+    def is_running(self) -> bool:
+        return (self.folder / "pid").exists() and Path(f"/proc/{self.pid}").exists()
+
+    @property
+    def calls(self) -> list[tuple[list[str], list[str]]]:
+        """Arguments, and names in the environment."""
+        paths = sorted(self.folder.glob("argv-*"), key=lambda path: int(path.name.partition("-")[2]))
+        return [tuple(json.loads(path.read_text())) for path in paths]
+
+
+@pytest.fixture
+def kubectl(tmp_path_factory: pytest.TempPathFactory) -> FakeKubectl:
+    fake = FakeKubectl(folder=tmp_path_factory.mktemp("kubectl"))
+    fake.path.parent.mkdir()
+    fake.path.write_text(FAKE_KUBECTL.format(python=sys.executable, folder=str(fake.folder)))
+    fake.path.chmod(0o755)
+    return fake
+
+
 @pytest.fixture
 def hanging_port() -> Iterator[int]:
     """Takes connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         yield port
+
+
+@pytest.fixture
+def viewer() -> str:
+    """The token of somebody who may look and decide nothing."""
+    return TOKENS["vera"]

@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 import pytest
 
 from console.app import ConsoleApp
-from console.client import Client
-from console.link import Phase
+from console.remote.client import Client
+from console.remote.link import Phase
+from console.remote.stream import Anew, Audit, EventReader, Step, Timing
 from console.screens.incident import IncidentScreen
-from console.stream import Anew, Audit, EventReader, Step, Timing
 from console.widgets.bars import TopBar
 from responder import wire
 from responder.api import stream
@@ -368,7 +368,7 @@ async def test_a_storm_of_events_costs_four_reads_a_second(scripted):
 
 
 async def test_a_half_open_connection_is_stale_and_then_opened_anew(scripted, monkeypatch):
-    monkeypatch.setattr("console.link.STALE_AFTER_SECONDS", 0.5)
+    monkeypatch.setattr("console.remote.link.STALE_AFTER_SECONDS", 0.5)
     scripted.scripts = [sends(HEAD, b"id: 4.0\n\n", holds=True), sends(HEAD, b"id: 4.0\n\n", holds=True)]
     timing = Timing(silence=0.6, read_timeout=2.0, first_wait=0.1)
     async with console_on(scripted, timing=timing, poll_seconds=NEVER) as app:

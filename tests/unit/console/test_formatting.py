@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rich.cells import cell_len
 
-from console.formatting import Tone, age, chop, diff_lines, fit, flat, short_key, shown, wrap
+from console.lines.formatting import age, chop, fit, flat, short_key, shown, wrap
 
 
 @pytest.mark.parametrize(
@@ -43,18 +43,6 @@ def test_chopping_loses_no_character(text):
     pieces = chop(text, 20)
     assert all(cell_len(piece) <= 20 for piece in pieces)
     assert "".join(piece.removesuffix("\\") for piece in pieces) == shown(text).replace("\n", "")
-
-
-@pytest.mark.inv(24)
-def test_a_diff_is_shown_whole_and_every_line_says_its_sign():
-    diff = "--- a\n+++ b\n@@ -1 +1 @@\n-" + "x" * 90 + "\n+" + "y" * 90 + "\n same"
-    lines = list(diff_lines(diff, 40, indent=2))
-    assert sum(line.text.count("x") for line in lines) == 90
-    assert sum(line.text.count("y") for line in lines) == 90
-    removed = [line.text for line in lines if line.spans[1].tone is Tone.REMOVED]
-    assert len(removed) > 1
-    assert all(text.startswith("  -") for text in removed)
-    assert [line.spans[1].tone for line in lines[:3]] == [Tone.PLACE] * 3
 
 
 @pytest.mark.parametrize("hidden", ["\x1b", "\x07", "\x9b", "\u202e", "\u200b", "\u2028", "\U000e0041", "\r"])

@@ -24,6 +24,14 @@ def test_nothing_of_the_server_is_imported(module):
     assert all(name.startswith(("responder.cli", "responder.domain", "responder.wire")) for name in own), own
 
 
+def test_screens_are_imported_when_somebody_goes_there():
+    done = run("import sys, console.app; print(*sys.modules)")
+    assert done.returncode == 0, done.stderr
+    loaded = {name for name in done.stdout.split() if name.startswith("console.screens.")}
+    assert loaded == {"console.screens.polled"}
+    assert "console.shell.keymap" not in done.stdout.split()
+
+
 def test_without_the_extra_one_line_names_it():
     done = run("import sys; sys.modules['textual'] = None; sys.argv = ['clopus', 'console']; "
                "from responder.cli import main; main()")  # fmt: skip

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from console.formatting import clock
-from console.link import Feed, Link, LinkState, Phase
+from console.lines.formatting import clock
+from console.remote.link import Feed, Link, LinkState, Phase
 
 T0 = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from console.folding import HEAD, MOST_HITS, Hits, Shelf, cut, fitted, lay, revealed, search, walk, whole
-from console.formatting import Tone
+from console.lines.folding import HEAD, MOST_HITS, Hits, Shelf, cut, fitted, lay, revealed, search, walk, whole
+from console.lines.formatting import Tone
 from console.reasoning import Body, Form, Node, chain, goes_on, observations, pretty, told_total
 from responder.domain.action import SetImage
 from responder.domain.investigation import (
@@ -146,9 +146,10 @@ def test_a_diff_keeps_every_character_and_its_colour_where_it_is_continued() -> 
     nodes = tree(run(), attempts=(ATTEMPT,))
     sheet = lay(nodes, {}, 60, Shelf())
     spans = [sheet.line(row, Hits()).spans for row in range(sheet.count)]
-    assert (
-        "".join(span.text for line in spans for span in line if span.tone is Tone.ADDED) == ATTEMPT.diff.split("\n")[1]
-    )
+    told = ["".join(span.text for span in line if span.tone in (Tone.ADDED, Tone.ADDED_WORD)) for line in spans]
+    first, *others = filter(None, told)
+    assert all(other.startswith("+") for other in others)
+    assert first + "".join(other[1:] for other in others) == ATTEMPT.diff.split("\n")[1]
 
 
 def test_a_run_says_what_it_cost_and_whose_time_it_was() -> None:
@@ -174,9 +175,9 @@ def test_who_was_asked_and_why_not_stands_in_the_look_that_was_decided_on() -> N
     told = rows(tree(*looks, decisions=(decided(59, "first"), decided(119, "second"))))
     asked = [line for line in told if "INVESTIGATION" in line or "asked" in line]
     assert asked == [
-        "▾ INVESTIGATION 1 by heuristic: fault_found",
+        "▾ INVESTIGATION 1 by heuristic: fault found",
         "    asked      first did not answer: no time was left for it",
-        "▾ INVESTIGATION 1 by heuristic: fault_found",
+        "▾ INVESTIGATION 1 by heuristic: fault found",
         "    asked      second did not answer: no time was left for it",
     ]
 

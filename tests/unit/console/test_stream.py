@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from console.stream import Frame, Frames, Timing
+from console.remote.stream import Frame, Frames, Timing
 
 EVENT = 'event: audit\nid: 7.2\ndata: {"a":\ndata: "ü"}\n\n'
 FRAME = Frame(name="audit", data='{"a":\n"ü"}')

@@ -6,7 +6,7 @@ its escape. Lines are drawn as they are; nothing here or later reads markup.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -30,6 +30,9 @@ class Tone(StrEnum):
     BUSY = "busy"
     ADDED = "added"
     REMOVED = "removed"
+    ADDED_WORD = "added-word"
+    """What differs within a line that stands for another one."""
+    REMOVED_WORD = "removed-word"
     PLACE = "place"
     MATCH = "match"
     """What was searched for."""
@@ -97,6 +100,36 @@ def _wrap_paragraph(paragraph: str, width: int) -> Iterator[str]:
     yield current
 
 
+def labelled(
+    label: str,
+    text: str,
+    width: int,
+    tone: Tone = Tone.PLAIN,
+    *,
+    cells: int,
+    label_tone: Tone = Tone.DIM,
+    key: str = "",
+) -> Iterator[Line]:
+    """The text wrapped beside its label, which takes so many cells."""
+    for number, part in enumerate(wrap(text, width - cells)):
+        yield Line((Span(f"{'' if number else label:<{cells}}", label_tone), Span(part, tone)), key)
+
+
+def two_lines(text: str, width: int) -> str:
+    """On two lines; dots where there is more."""
+    first, *rest = wrap(text, width)
+    return "\n".join((first, fit(" ".join(rest), width).rstrip()))
+
+
+def text_of(lines: Iterable[Line]) -> str:
+    return "\n".join(each.text.rstrip() for each in lines)
+
+
+def count(number: int, one: str) -> str:
+    """`1 look`, `3 looks`."""
+    return f"{number:,} {one}{'' if number == 1 else 's'}"
+
+
 def chop(text: str, width: int) -> list[str]:
     """Every character kept in its place: lines longer than `width` cells go on in the next one after a `\\`."""
     lines: list[str] = []
@@ -105,22 +138,6 @@ def chop(text: str, width: int) -> list[str]:
         lines += [f"{piece}\\" for piece in pieces[:-1]]
         lines.append(pieces[-1])
     return lines
-
-
-def diff_lines(diff: str, width: int, *, indent: int = 0) -> Iterator[Line]:
-    """A unified diff, whole. The sign at the start says what the colour says; a continued line repeats it."""
-    for part in shown(diff).split("\n"):
-        tone = diff_tone(part)
-        sign = part[:1] if tone in (Tone.ADDED, Tone.REMOVED) else ""
-        first, *rest = chop(part[len(sign) :], width - indent - len(sign))
-        for piece in (first, *rest):
-            yield Line((Span(" " * indent), Span(sign + piece, tone)))
-
-
-def diff_tone(part: str) -> Tone:
-    if part.startswith(("+++", "---", "@@")):
-        return Tone.PLACE
-    return {"+": Tone.ADDED, "-": Tone.REMOVED}.get(part[:1], Tone.PLAIN)
 
 
 def age(seconds: float) -> str:
@@ -151,7 +168,7 @@ def state_tone(state: State) -> Tone:
     return Tone.PLAIN if state is State.OPEN else Tone.DIM
 
 
-_SHORT_KINDS = {
+SHORT_KINDS = {
     "Deployment": "deploy",
     "StatefulSet": "sts",
     "DaemonSet": "ds",
@@ -168,4 +185,4 @@ _SHORT_KINDS = {
 
 def short_key(key: str) -> str:
     kind, slash, rest = key.partition("/")
-    return flat(_SHORT_KINDS.get(kind, kind) + slash + rest)
+    return flat(SHORT_KINDS.get(kind, kind) + slash + rest)

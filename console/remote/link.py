@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from console.formatting import Tone, clock, flat
+from console.lines.formatting import Tone, clock, flat
 
 STALE_AFTER_SECONDS = 10.0
 """Several refreshes missed: what the screen shows may no longer be so."""

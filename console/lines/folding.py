@@ -10,11 +10,14 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import accumulate
 
-from rich.cells import cell_len, chop_cells
+from rich.cells import cell_len
 
-from console.formatting import Line, Span, Tone, diff_tone, flat, shown
+from console.lines import diffs
+from console.lines.formatting import Line, Span, Tone, flat, shown
+from console.lines.slices import LEAST, Slice, cut, fitted
 from console.reasoning import Body, Form, Node, pretty
 
 MOST_HITS = 10_000
@@ -24,70 +27,34 @@ HEAD = -1
 _STEP = 2
 """Cells by which a level is set in."""
 _BAR = "│ "
-_LEAST = 8
 _SHUT, _OPEN, _LEADS, _LEAF = "▸ ", "▾ ", "→ ", "  "
 
 _UNUSUAL = re.compile(r"[^ -~\n]+")
 """Alone worth a look at each character: the rest of a text stays as it is."""
 
-Slice = tuple[int, int]
 Choices = Mapping[str, bool]
 """By key, what a person opened (True) or shut."""
 
 
-def cut(text: str, width: int, *, words: bool = True) -> tuple[Slice, ...]:
-    """Where the lines of a safe text begin and end: at its line feeds, and at `width` cells.
-
-    With `words` a line ends at a blank, which is not drawn, unless that would leave most of it empty.
-    """
-    slices: list[Slice] = []
-    width = max(width, _LEAST)
-    place = 0
-    for part in text.split("\n"):
-        end = place + len(part)
-        slices += _cut_line(text, place, end, width, words=words)
-        place = end + 1
-    return tuple(slices)
-
-
-def _cut_line(text: str, place: int, end: int, width: int, *, words: bool) -> Iterator[Slice]:
-    while True:
-        room = _room(text, place, end, width)
-        if room >= end:
-            yield place, end
-            return
-        blank = text.rfind(" ", place + width // 3, room + 1) if words else -1
-        if blank > place:
-            yield place, blank
-            place = blank + 1
-        else:
-            yield place, room
-            place = room
-
-
-def _room(text: str, place: int, end: int, width: int) -> int:
-    """The end of what fits into `width` cells."""
-    piece = text[place : min(end, place + width)]
-    if piece.isascii() or cell_len(piece) <= width:
-        return place + len(piece)
-    return place + max(len(chop_cells(piece, width)[0]), 1)
-
-
-def fitted(text: str, width: int) -> str:
-    """Cut with dots where it is longer than `width` cells."""
-    if len(cut(text, width, words=False)) == 1:
-        return text
-    _, end = cut(text, width - 2, words=False)[0]
-    return f"{text[:end]}.."
-
-
 @dataclass(frozen=True)
 class Laid:
-    """One text on the screen."""
+    """One text on the screen: its slices row by row, or the rows of a diff."""
 
     text: str
     slices: tuple[Slice, ...]
     form: Form = Form.OWN
+    rows: tuple[diffs.Row, ...] = ()
+    width: int = 0
+
+    @property
+    def count(self) -> int:
+        return len(self.rows) or len(self.slices)
+
+    def row_of(self, place: int) -> int:
+        """The first row in which the character at `place` stands."""
+        if self.rows:
+            return next((number for number, row in enumerate(self.rows) if row.shows(place)), 0)
+        return max(bisect_right(self.slices, place, key=lambda item: item[0]) - 1, 0)
 
 
 class Shelf:
@@ -109,11 +76,17 @@ class Shelf:
     def laid(self, key: str, piece: int, body: Body, width: int) -> Laid:
         text = self.text(key, piece, body)
         known = self._laid.get((key, piece))
-        if known is not None and known[0] == width and known[1].text == text:
+        if known is not None and known[0] == width and known[1].text == text and known[1].form is body.form:
             return known[1]
-        laid = Laid(text, cut(text, width, words=body.form is not Form.DIFF), body.form)
+        laid = _laid(text, width, body.form)
         self._laid[key, piece] = width, laid
         return laid
+
+
+def _laid(text: str, width: int, form: Form) -> Laid:
+    if form in (Form.DIFF, Form.SIDES):
+        return Laid(text, (), form, diffs.rows(text, max(width, LEAST), sides=form is Form.SIDES), max(width, LEAST))
+    return Laid(text, cut(text, width), form)
 
 
 @dataclass(frozen=True)
@@ -206,7 +179,7 @@ class Block:
 
     @property
     def count(self) -> int:
-        return self.blank + len(self.head.slices) + sum(len(laid.slices) for laid in self.bodies)
+        return self.blank + len(self.head.slices) + sum(laid.count for laid in self.bodies)
 
 
 class Sheet:
@@ -242,9 +215,9 @@ class Sheet:
         if hit.piece != HEAD:
             if not block.is_open:
                 return None
-            row += len(block.head.slices) + sum(len(laid.slices) for laid in block.bodies[: hit.piece])
-        slices = (block.head if hit.piece == HEAD else block.bodies[hit.piece]).slices
-        return self._starts[number] + row + max(bisect_right(slices, hit.start, key=lambda item: item[0]) - 1, 0)
+            row += len(block.head.slices) + sum(laid.count for laid in block.bodies[: hit.piece])
+        laid = block.head if hit.piece == HEAD else block.bodies[hit.piece]
+        return self._starts[number] + row + laid.row_of(hit.start)
 
     def line(self, row: int, hits: Hits) -> Line:
         block, inside = self.place(row)
@@ -255,9 +228,9 @@ class Sheet:
             return _head_line(block, inside, hits)
         inside -= len(block.head.slices)
         for piece, laid in enumerate(block.bodies):
-            if inside < len(laid.slices):
+            if inside < laid.count:
                 return _body_line(block, piece, inside, hits)
-            inside -= len(laid.slices)
+            inside -= laid.count
         return Line()
 
 
@@ -277,7 +250,7 @@ def _blocks(
             parent=parent,
             depth=depth,
             is_open=is_open,
-            blank=1 if depth == 0 and number else 0,
+            blank=1 if depth == 0 and number and not node.is_tight else 0,
             head=_head(node, room, is_open=is_open),
             bodies=tuple(
                 shelf.laid(node.key, piece, body, room - (0 if body.form is Form.OWN else len(_BAR)))
@@ -290,7 +263,7 @@ def _blocks(
 
 def _head(node: Node, room: int, *, is_open: bool) -> Laid:
     """Label and note; the first slice begins with the label."""
-    room = max(room - cell_len(node.label), _LEAST)
+    room = max(room - cell_len(node.label), LEAST)
     note = flat(node.note)
     if not node.is_wrapped:
         if not is_open and node.gist:
@@ -318,21 +291,21 @@ def _head_line(block: Block, inside: int, hits: Hits) -> Line:
 
 
 def _label_tone(node: Node) -> Tone:
+    if node.label_tone is not None:
+        return node.label_tone
     return node.tone if node.tone in (Tone.BAD, Tone.STRONG) else Tone.DIM
 
 
 def _body_line(block: Block, piece: int, inside: int, hits: Hits) -> Line:
-    laid = block.bodies[piece]
-    start, end = laid.slices[inside]
+    laid, key = block.bodies[piece], block.node.key
     pad = " " * (block.depth * _STEP + len(_LEAF))
     bar = () if laid.form is Form.OWN else (Span(_BAR, Tone.DIM),)
-    tone = Tone.PLAIN
-    if laid.form is Form.OWN:
-        tone = Tone.DIM
-    elif laid.form is Form.DIFF:
-        line_start = laid.text.rfind("\n", 0, start) + 1
-        tone = diff_tone(laid.text[line_start:end])
-    return Line((Span(pad), *bar, *_marked(laid.text, block.node.key, piece, (start, end), tone, hits)), block.node.key)
+    if laid.rows:
+        told = diffs.spans(laid.rows[inside], laid.text, laid.width, partial(hits.within, key, piece))
+    else:
+        tone = Tone.DIM if laid.form is Form.OWN else Tone.PLAIN
+        told = _marked(laid.text, key, piece, laid.slices[inside], tone, hits)
+    return Line((Span(pad), *bar, *told), key)
 
 
 def _marked(text: str, key: str, piece: int, part: Slice, tone: Tone, hits: Hits) -> Iterator[Span]:

@@ -35,6 +35,12 @@ class ApiError(Exception):
         """The server wants to be left alone for so long (`Retry-After`)."""
         super().__init__(message)
 
+    @property
+    def is_refusal(self) -> bool:
+        """The server said no, as against an answer that never came or that came from something in between: then nobody
+        knows whether what was asked for was done."""
+        return 400 <= self.status < 500
+
 
 class Client:
     """Calls one responder. `token_file` is read at every call, so that a rotated token needs no restart."""
@@ -48,13 +54,18 @@ class Client:
             raise ApiError(f"{url!r} is no http or https URL; use --url or CLOPUS_URL")
         self._https = parts.scheme == "https"
         self._host = parts.hostname
-        self._port = parts.port or (443 if self._https else 80)
+        self._port = parts.port if parts.port is not None else (443 if self._https else 80)
         self._base = parts.path.rstrip("/")
         self._token_file = token_file
         self._token = token
         self._ca_file = ca_file
         self._timeout = timeout_seconds
         self.url = url.rstrip("/")
+
+    def moved_to(self, port: int) -> None:
+        """What follows goes to this port of the same host. 0, where nothing can listen: nowhere, for now."""
+        self._port = port
+        self.url = f"{'https' if self._https else 'http'}://{self._host}:{port}{self._base}"
 
     def get(self, as_type: type[T], path: str, **query: str | int | None) -> T:
         """GET `path` and decode the answer. Query values of None are left out.
@@ -65,9 +76,12 @@ class Client:
         asked = {name: str(value) for name, value in query.items() if value not in (None, "")}
         return self._decode(as_type, self._call("GET", path + (f"?{urlencode(asked)}" if asked else "")))
 
-    def send(self, as_type: type[T], method: str, path: str, body: Mapping[str, Any] | None = None) -> T:
+    def send(
+        self, as_type: type[T], method: str, path: str, body: Mapping[str, Any] | None = None, *,
+        call: LongCall | None = None,
+    ) -> T:  # fmt: skip
         """POST, PUT or DELETE with a JSON body, and decode the answer. Raises ApiError as `get` does."""
-        return self._decode(as_type, self._call(method, path, json.dumps(body or {}).encode()))
+        return self._decode(as_type, self._call(method, path, json.dumps(body or {}).encode(), call=call))
 
     def raw(self, path: str) -> bytes:
         return self._call("GET", path)
@@ -83,9 +97,11 @@ class Client:
             raise ApiError(f"{self.url} answered something else than the API describes: {exc}") from exc
         return result
 
-    def _call(self, method: str, path: str, body: bytes | None = None) -> bytes:
+    def _call(self, method: str, path: str, body: bytes | None = None, *, call: LongCall | None = None) -> bytes:
         connection = self._connection()
         try:
+            if call is not None:
+                call.over(connection)
             connection.request(method, self._base + path, body=body, headers=self._headers(body))
             response = connection.getresponse()
             answer = response.read()
@@ -126,6 +142,36 @@ class Client:
             raise ApiError(f"the token file {self._token_file} cannot be read: {exc.strerror}") from exc
         except UnicodeDecodeError as exc:
             raise ApiError(f"the token file {self._token_file} holds no text") from exc
+
+
+PATIENCE_SECONDS = 180.0
+"""For the turn, the copy and the run of a query; how long it may really take is the server's to say."""
+
+
+class LongCall:
+    """A call whose answer takes its time. Any thread may hang up, and the server then gives it up as well."""
+
+    def __init__(self, *, timeout_seconds: float = PATIENCE_SECONDS) -> None:
+        self._timeout = timeout_seconds
+        self._socket: socket.socket | None = None
+        self._hung_up = False
+
+    def over(self, connection: http.client.HTTPConnection) -> None:
+        """Connect. Raises OSError."""
+        connection.connect()
+        # Kept here: the connection lets go of its socket where the server means to close it after the answer.
+        self._socket = connection.sock
+        self._socket.settimeout(self._timeout)
+        if self._hung_up:
+            raise ConnectionAbortedError("hung up")
+
+    def hang_up(self) -> None:
+        """The thread that waits for the server returns at once, with an ApiError."""
+        self._hung_up = True
+        if self._socket is not None:
+            with suppress(OSError):
+                # Not the TLS way of it, which belongs to the thread that reads.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
 class Incoming:
@@ -214,7 +260,7 @@ def _problem(status: int, answer: bytes) -> str:
     try:
         document = json.loads(answer)
         detail = document.get("detail") or document.get("title")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         detail = ""
     if status == http.HTTPStatus.UNAUTHORIZED:
         detail = f"{detail or 'no valid credential'}: give --token-file or CLOPUS_TOKEN_FILE"

@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from console.client import ApiError, Client, Incoming, path_of
-from console.link import SILENCE_SECONDS, Feed, Phase
+from console.remote.client import ApiError, Client, Incoming, path_of
+from console.remote.link import SILENCE_SECONDS, Feed, Phase
 from responder import wire
 from responder.domain.audit import AuditRecord
 from responder.domain.views import StepEvent
@@ -64,6 +64,10 @@ class Audit:
     @property
     def incident_id(self) -> str:
         return self.record.incident_id
+
+    @property
+    def moves_brakes(self) -> bool:
+        return self.record.event in ("mode_changed", "breaker_opened")
 
 
 @dataclass(frozen=True, kw_only=True)

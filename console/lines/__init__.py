@@ -1,0 +1,1 @@
+"""Text as lines of spans with a tone: tables, diffs, folds, bars. No Textual."""

@@ -1,0 +1,212 @@
+"""What was written lately, newest first, and how to take it back: the inverse is shown before it is asked for."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import Footer
+
+from console import executions
+from console.lines.formatting import Line
+from console.messages import Chosen, CursorMoved
+from console.remote.client import ApiError, path_of
+from console.remote.stream import Anew, Event
+from console.screens.confirm import ConfirmScreen
+from console.screens.polled import PolledScreen, now
+from console.widgets.bars import Answer, Plain, TopBar
+from console.widgets.lineview import Document
+from responder.domain.incident import Incident
+from responder.domain.views import ExecutionDetail, ExecutionPage, ExecutionRow
+
+MARGIN = 2
+"""Cells that the mark of the cursor takes."""
+PAGE = 100
+MOST = 500
+"""As many as the server gives at once; older ones are in the record (`:sql`)."""
+
+
+class ExecutionsScreen(PolledScreen[None]):
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("i", "incident", "incident", id="executions.incident"),
+        Binding("r,ctrl+r", "refresh", "refresh", id="executions.refresh"),
+    ]
+    place = "executions"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: tuple[ExecutionRow, ...] | None = None
+        self._limit = PAGE
+        self._more = False
+
+    def compose(self) -> ComposeResult:
+        yield TopBar()
+        yield Plain(id="header", classes="header")
+        yield Document(id="executions")
+        yield Plain(id="preview")
+        yield Plain("reading", id="status")
+        yield Answer()
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self._rows.show(self._lines)
+        self._rows.focus()
+
+    @property
+    def _rows(self) -> Document:
+        return self.query_one("#executions", Document)
+
+    async def read(self) -> None:
+        limit = self._limit
+        page = await self.console_app.ask(lambda client: client.get(ExecutionPage, path_of("executions"), limit=limit))
+        self.found, self._more = page.executions, bool(page.next_cursor)
+        self._rows.redraw()
+        self._tell()
+
+    def _lines(self, width: int) -> tuple[Line, ...]:
+        at = now()
+        return tuple(executions.execution_row(write, width, at) for write in self.found or ())
+
+    @property
+    def current(self) -> ExecutionRow | None:
+        found, cursor = self.found or (), self._rows.cursor
+        return found[cursor] if cursor < len(found) else None
+
+    def _tell(self) -> None:
+        write, width = self.current, self._rows.columns
+        self.query_one("#header", Plain).say(" " * MARGIN + executions.head(width).text if width else "")
+        self.query_one("#preview", Plain).say(executions.preview(write, self.size.width - MARGIN) if write else "")
+        self.query_one("#status", Plain).say(self._where())
+
+    def _where(self) -> str:
+        if self.found is None:
+            return "reading"
+        if not self.found:
+            return "nothing was written yet"
+        older = " and older ones" if self._more else ""
+        return f"{self._rows.cursor + 1} of {len(self.found)}{older}  ·  Enter shows it, and its way back"
+
+    def on_cursor_moved(self, message: CursorMoved) -> None:
+        message.stop()
+        near_the_end = self.found is not None and message.index + PAGE // 4 >= len(self.found)
+        if self._more and near_the_end and self._limit < MOST:
+            self._limit = min(self._limit + PAGE, MOST)
+            self.read_now()
+        self._tell()
+
+    def on_resize(self) -> None:
+        self._tell()
+
+    def on_chosen(self, message: Chosen) -> None:
+        message.stop()
+        if self.current is not None:
+            self.app.push_screen(ExecutionScreen(self.current.execution_id))
+
+    def action_incident(self) -> None:
+        if self.current is not None:
+            self.console_app.open_incident(self.current.incident_id)
+
+    def action_refresh(self) -> None:
+        self.read_now()
+
+
+class ExecutionScreen(PolledScreen[None]):
+    """One write."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("u", "undo", "take back", id="execution.undo"),
+        Binding("i", "incident", "incident", id="execution.incident"),
+        Binding("r,ctrl+r", "refresh", "refresh", show=False, id="execution.refresh"),
+    ]
+
+    def __init__(self, execution_id: str) -> None:
+        super().__init__()
+        self.execution_id = execution_id
+        self.place = f"executions › {execution_id}"
+        self.detail: ExecutionDetail | None = None
+        self._sending = False
+
+    def compose(self) -> ComposeResult:
+        yield TopBar()
+        yield Document(has_cursor=False, id="write")
+        yield Plain("reading", id="status")
+        yield Answer()
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self.query_one("#write", Document).show(self._lines)
+        self.query_one("#write").focus()
+
+    @property
+    def spot(self) -> str:
+        """That of the list, by which one comes here."""
+        return ExecutionsScreen.place
+
+    def concerns(self, event: Event) -> bool:
+        if self.detail is None or isinstance(event, Anew):
+            return True
+        return event.incident_id == self.detail.incident.id
+
+    async def read(self) -> None:
+        path = path_of("executions", self.execution_id)
+        detail = await self.console_app.ask(lambda client: client.get(ExecutionDetail, path))
+        if detail != self.detail:
+            self.detail = detail
+            self.query_one("#write", Document).redraw()
+        self._tell()
+
+    def _lines(self, width: int) -> tuple[Line, ...]:
+        return executions.tell_execution(self.detail, width=width) if self.detail else ()
+
+    def _tell(self) -> None:
+        if self.detail is not None:
+            kept = self.detail.keeps
+            told = f"cannot be taken back: {kept}" if kept else "u takes it back, after a word that is typed"
+            self.query_one("#status", Plain).say(told)
+            self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A key that can do nothing now is grey and does nothing."""
+        if action == "undo":
+            return (self.detail is not None and not self.detail.keeps and not self._sending) or None
+        return True
+
+    def action_incident(self) -> None:
+        if self.detail is not None:
+            self.console_app.open_incident(self.detail.incident.id)
+
+    def action_refresh(self) -> None:
+        self.read_now()
+
+    def action_undo(self) -> None:
+        detail = self.detail
+        if detail is None:
+            return
+
+        def confirmed(word: str | None) -> None:
+            if word and not self._sending:
+                self._sending = True
+                self.run_worker(self._undo(), group="decision")
+
+        question = ConfirmScreen(
+            title=f"Take {self.execution_id} back",
+            build=lambda width: executions.tell_way_back(detail, width=width),
+            prompt=executions.prompt_of_undo(is_killed=self.console_app.is_killed),
+            word=executions.UNDO,
+        )
+        self.app.push_screen(question, confirmed)
+
+    async def _undo(self) -> None:
+        """Sent once, never again by itself. Whatever comes, the screen reads afresh."""
+        path = path_of("executions", self.execution_id, "rollback")
+        try:
+            await self.console_app.ask(lambda client: client.send(Incident, "POST", path))
+        except ApiError as exc:
+            unknown = f"no answer: {exc}. Whether it was taken is not known: read on here"
+            self.say(f"not taken back: {exc}" if exc.is_refusal else unknown, bad=True)
+        else:
+            self.say(f"taking {self.execution_id} back")
+        finally:
+            self._sending = False
+        self.read_now()

@@ -1,0 +1,1 @@
+"""What all screens have in common: the command line, keys, themes, the clipboard, what is remembered."""
