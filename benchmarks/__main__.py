@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 
-from benchmarks import ingest, memory, models, plan, watch
+from benchmarks import console, ingest, memory, models, plan, watch
 from benchmarks.result import Result, table
 
 BENCHMARKS: dict[str, Callable[[], Result]] = {
@@ -16,6 +16,7 @@ BENCHMARKS: dict[str, Callable[[], Result]] = {
     "memory": memory.run,
     "watch": watch.run,
     "models": models.run,
+    "console": console.run,
 }
 
 

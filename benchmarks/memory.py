@@ -18,7 +18,7 @@ from benchmarks.clusters import Access, cluster
 from benchmarks.responder_process import DRILLED, Running, responder
 from benchmarks.result import Figure, Result, Spread
 from benchmarks.shop import PATIENCE_SECONDS, Shop, body, is_ready, waits
-from console.client import path_of
+from console.remote.client import path_of
 from responder.domain.incident import Incident, State
 from responder.domain.plan import Plan
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.clusters import Access
 from benchmarks.processes import child, ready, wait_for_parent
-from console.client import Client, path_of
+from console.remote.client import Client, path_of
 from responder.analyzer.drill import DrillAnalyzer
 from responder.app import Responder, utc_now
 from responder.domain.action import Action, SetImage

@@ -28,7 +28,7 @@ from benchmarks.clusters import Access
 from benchmarks.responder_process import Running, responder
 from benchmarks.result import Figure, Result, Spread, percentile
 from benchmarks.usage import PATIENCE_SECONDS, cpu_seconds, forget_highest, highest, resident, wait_until_quiet
-from console.client import path_of
+from console.remote.client import path_of
 from responder.detector.watcher import TICK_SECONDS
 from responder.domain.views import WatchPage, WatchView
 
