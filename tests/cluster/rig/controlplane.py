@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from .audit import POLICY, AuditEvent, read_events
+from .audit import POLICY, AuditEvent, read_events, written_since
 
 START_DEADLINE = 60.0  # seconds; a start takes about 3 on two idle cores
 STOP_DEADLINE = 10.0
@@ -89,7 +89,7 @@ class ControlPlane:
         self._flush_audit_log()
         return [
             event
-            for event in read_events(self.audit_file)
+            for event in read_events(self.audit_file, *(word for word in (user, namespace) if word))
             if (user is None or event.user == user)
             and (namespace is None or event.namespace == namespace)
             and (mutating is None or event.mutating == mutating)
@@ -308,9 +308,9 @@ class ControlPlane:
     def _flush_audit_log(self) -> None:
         # The server may send a long answer before it writes the event; one more request that has been logged shows
         # that the earlier ones have been, too.
-        marker = uuid.uuid4().hex
+        marker, start = uuid.uuid4().hex, self.audit_file.stat().st_size
         self.expect("GET", f"/version?marker={marker}")
-        self._await("the audit log", lambda: any(marker in event.uri for event in read_events(self.audit_file)))
+        self._await("the audit log", lambda: written_since(self.audit_file, start, marker))
 
     def _log_tail(self, name: str) -> str:
         return "\n".join((self._directory / f"{name}.log").read_text(errors="replace").splitlines()[-20:])
