@@ -109,6 +109,6 @@ def _figure(name: str, values: list[float], unit: str, note: str = "") -> Figure
 
 
 if __name__ == "__main__":
-    import responder.app  # noqa: F401
+    import responder.app  # noqa: F401 - what it costs is the point
 
     print(json.dumps(asyncio.run(_import(sys.argv[1], sys.argv[2]))))

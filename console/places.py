@@ -92,8 +92,3 @@ PLACES = (
 def place_named(word: str) -> Place | None:
     """By its name or a short form."""
     return next((place for place in PLACES if word == place.name or word in place.short), None)
-
-
-def completions(begun: str) -> tuple[str, ...]:
-    """Names that go on from what was typed."""
-    return tuple(place.name for place in PLACES if place.name.startswith(begun))

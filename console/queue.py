@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from console.lines.formatting import Line, Span, Tone, age, flat, short_key, two_lines
+from console.lines.formatting import Line, Tone, age, flat, short_key, two_lines
 from console.lines.grid import Cell, Column, header, row
 from console.reasoning import told_action
 from responder.domain.rule import Risk
@@ -71,10 +71,6 @@ def preview(plan: QueuedPlan, width: int) -> str:
     if deciding:
         told.append(f"{flat(deciding)} is deciding")
     return two_lines("; ".join(told), width)
-
-
-def empty() -> Line:
-    return Line((Span("nothing waits for a person", Tone.DIM),))
 
 
 def _object(plan: QueuedPlan) -> str:

@@ -161,7 +161,7 @@ def _tail(excerpt: LogExcerpt, lines: int) -> Observation | None:
     )
 
 
-def assignment_of(recording: Recording, *, id: str, analyzer: str, seconds: float) -> Assignment:  # noqa: A002
+def assignment_of(recording: Recording, *, id: str, analyzer: str, seconds: float) -> Assignment:  # noqa: A002 - the field is called so
     """The incident as it was when the snapshot was taken: with what the detectors found then, unless they are asked
     themselves, and the changes it had had by then.
 

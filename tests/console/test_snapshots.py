@@ -310,7 +310,7 @@ class Stopped(datetime):
     """The clock of the console stands still."""
 
     @classmethod
-    def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
+    def now(cls, tz: Any = None) -> datetime:
         return NOW.astimezone(tz)
 
 

@@ -641,7 +641,7 @@ def _made(kind: type[Exception]) -> Exception:
     if issubclass(kind, anthropic.APIError):
         return kind("x", request, body=None)
     if kind is httpx2.HTTPStatusError:
-        return kind("x", request=request, response=httpx2.Response(500, request=request))  # type: ignore[call-arg]
+        return kind("x", request=request, response=httpx2.Response(500, request=request))
     return kind() if kind.__name__ in _WITHOUT_WORDS else kind("x")
 
 

@@ -151,7 +151,7 @@ def test_the_way_to_a_model_is_off_and_its_rules_are_ready_to_be_taken() -> None
 def test_the_image_has_every_extra() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     locked = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
-    wanted = {re.match(r"[a-z0-9-]+", item)[0] for items in extras.values() for item in items}  # type: ignore[index]
+    wanted = {re.match(r"[a-z0-9-]+", item)[0] for items in extras.values() for item in items}
     assert wanted <= locked
     assert "COPY requirements.lock" in (ROOT / "Dockerfile").read_text()
 

@@ -228,7 +228,7 @@ class Rig:
     async def events(self) -> list[str]:
         page = await self.store.read(lambda con: audit.page(con, limit=50))
         records = page[0] if isinstance(page[0], tuple) else page
-        return sorted(record.event for record in records)  # type: ignore[union-attr]
+        return sorted(record.event for record in records)
 
     async def a_pod(self) -> ObjectRef:
         return (await self.cluster.list("Pod", "shop"))[0].ref
@@ -258,7 +258,7 @@ async def _rolled_out(rig: Rig) -> None:
     """Until the controller has reported on the Deployment, so that its reports do not race with the test."""
     async with asyncio.timeout(10):
         # The condition is the controller's: it can only be asked for, as in a real cluster.
-        while dig((await rig.live()).body, "status", "replicas") != 2:  # noqa: ASYNC110
+        while dig((await rig.live()).body, "status", "replicas") != 2:  # noqa: ASYNC110 - the cluster tells of it to nobody
             await asyncio.sleep(0.01)
 
 

@@ -566,7 +566,7 @@ def test_every_error_of_the_sdk_and_of_its_client_is_one_refusal() -> None:
         if not kind.__module__.startswith(("openai", "httpx2")):
             continue
         error = kind.__new__(kind)
-        error.body, error.status_code = None, getattr(kind, "status_code", 500)  # type: ignore[attr-defined]
+        error.body, error.status_code = None, getattr(kind, "status_code", 500)
         before[kind.__name__] = refusal_of(error, began=False)
         after[kind.__name__] = refusal_of(error, began=True)
     assert before == EXPECTED

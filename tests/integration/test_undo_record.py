@@ -89,7 +89,7 @@ class Rig:
     async def observed(self, generation: int) -> None:
         async with asyncio.timeout(10):
             # The condition is the controller's: it can only be asked for, as in a real cluster.
-            while dig((await self.cluster.get(WEB)).body, "status", "observedGeneration") != generation:  # noqa: ASYNC110
+            while dig((await self.cluster.get(WEB)).body, "status", "observedGeneration") != generation:  # noqa: ASYNC110 - the cluster tells of it to nobody
                 await asyncio.sleep(0.01)
 
     async def approved(self) -> Plan:

@@ -133,7 +133,7 @@ def test_settings_cannot_be_changed_once_read() -> None:
 KEYS = [
     (section, key, field)
     for section, info in Settings.model_fields.items()
-    for key, field in info.annotation.model_fields.items()  # type: ignore[union-attr]
+    for key, field in info.annotation.model_fields.items()
 ]
 
 

@@ -165,7 +165,7 @@ async def serve(store: Store, token_files: dict[Role, Path], metrics: Metrics) -
             too_large: list[int] = []
             services = Services(
                 store=store,
-                pipeline=pipeline,  # type: ignore[arg-type]
+                pipeline=pipeline,
                 metrics=metrics,
                 credentials=Credentials([TokenFile(path=path, role=role) for role, path in token_files.items()]),
                 now=lambda: NOW,

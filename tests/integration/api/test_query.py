@@ -76,7 +76,7 @@ async def _asker(serve: Callable[..., Any], over: Queries) -> Ask:
     async def asked(sql: object, by: str = "vera") -> Any:
         return await api("POST", "/api/v1/query", by=by, data=json.dumps({"sql": sql}))
 
-    asked.api = api  # type: ignore[attr-defined]
+    asked.api = api
     return asked
 
 
@@ -116,7 +116,7 @@ async def test_every_shipped_view_can_be_selected_from(ask: Ask, view: str) -> N
 
 
 async def test_rows_columns_and_the_time_of_the_copy_are_told(ask: Ask) -> None:
-    await ask.api.post_alerts(ALERT)  # type: ignore[attr-defined]
+    await ask.api.post_alerts(ALERT)
     answer = (await ask("SELECT alertname, seq, starts_at, NULL AS nothing FROM alerts")).json
     assert [column["name"] for column in answer["columns"]] == ["alertname", "seq", "starts_at", "nothing"]
     assert answer["columns"][1]["type"] == "BIGINT"
@@ -206,7 +206,7 @@ async def test_a_bomb_is_ended_while_alerts_are_still_taken(
     while not running.done():
         alert = json.loads(json.dumps(ALERT))
         alert["alerts"][0]["labels"]["n"] = str(taken)
-        assert (await ask.api.post_alerts(alert)).status == 200  # type: ignore[attr-defined]
+        assert (await ask.api.post_alerts(alert)).status == 200
         taken += 1
         await asyncio.wait([running], timeout=0.1)
     answer = running.result()
@@ -250,7 +250,7 @@ async def test_what_is_made_of_values_before_they_were_redacted_is_withheld(ask:
     assert answer.status == 200
     assert {"body", "differences"} <= {found["name"] for found in answer.json["columns"]} - {column}
     assert column not in {found["name"] for found in answer.json["columns"]}
-    catalogue = (await ask.api("GET", "/api/v1/query/catalogue", by="vera")).json["tables"]  # type: ignore[attr-defined]
+    catalogue = (await ask.api("GET", "/api/v1/query/catalogue", by="vera")).json["tables"]
     (listed,) = [found for found in catalogue if found["name"] == "object_versions"]
     assert column not in {found["name"] for found in listed["columns"]}
 
@@ -288,7 +288,7 @@ async def test_a_copy_is_shared_until_it_is_too_old(
 ) -> None:
     ask = await _asker(serve, queries(keep_seconds=3600))
     first = (await ask("SELECT count(*) FROM alerts")).json
-    await ask.api.post_alerts(ALERT)  # type: ignore[attr-defined]
+    await ask.api.post_alerts(ALERT)
     second = (await ask("SELECT count(*) FROM alerts")).json
     assert first["as_of"] == second["as_of"]
     assert second["rows"] == [[0]]
@@ -300,7 +300,7 @@ async def test_a_copy_that_is_too_old_is_deleted_and_made_anew(
     ask = await _asker(serve, queries(keep_seconds=0))
     await ask("SELECT 1")
     await until(lambda: not files_beside(store))
-    await ask.api.post_alerts(ALERT)  # type: ignore[attr-defined]
+    await ask.api.post_alerts(ALERT)
     assert (await ask("SELECT count(*) FROM alerts")).json["rows"] == [[1]]
     await until(lambda: not files_beside(store))
 
@@ -373,7 +373,7 @@ async def test_a_copy_that_would_fill_the_volume_is_not_made(
     assert answer.status == 503
     assert "no room for a copy" in answer.json["detail"]
     assert files_beside(store) == []
-    assert (await ask.api.post_alerts(ALERT)).status == 200  # type: ignore[attr-defined]
+    assert (await ask.api.post_alerts(ALERT)).status == 200
 
 
 async def test_a_copy_that_fails_half_way_leaves_nothing_and_the_store_goes_on(
@@ -388,7 +388,7 @@ async def test_a_copy_that_fails_half_way_leaves_nothing_and_the_store_goes_on(
     assert answer.status == 503
     assert "No space left" in answer.json["detail"]
     assert files_beside(store) == []
-    assert (await ask.api.post_alerts(ALERT)).status == 200  # type: ignore[attr-defined]
+    assert (await ask.api.post_alerts(ALERT)).status == 200
 
 
 async def test_a_record_in_memory_says_why_it_is_not_asked(serve: Callable[..., Any], metrics: Metrics) -> None:
@@ -449,7 +449,7 @@ async def test_stopping_ends_what_runs(serve: Callable[..., Any], queries: Calla
     ],
 )
 async def test_a_body_that_is_none_is_refused(ask: Ask, body: dict[str, object], field: str) -> None:
-    answer = await ask.api("POST", "/api/v1/query", by="vera", data=json.dumps(body))  # type: ignore[attr-defined]
+    answer = await ask.api("POST", "/api/v1/query", by="vera", data=json.dumps(body))
     assert answer.status == 422
     assert field in answer.json["errors"]
 
@@ -466,7 +466,7 @@ async def test_statements_are_not_answered_where_the_settings_say_so(api: Any) -
 
 
 async def test_the_catalogue_names_views_first_with_their_columns(ask: Ask) -> None:
-    found = (await ask.api("GET", "/api/v1/query/catalogue", by="vera")).json["tables"]  # type: ignore[attr-defined]
+    found = (await ask.api("GET", "/api/v1/query/catalogue", by="vera")).json["tables"]
     kinds = [table["kind"] for table in found]
     assert kinds == sorted(kinds, reverse=True)
     by_name = {table["name"]: table for table in found}

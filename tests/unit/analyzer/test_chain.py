@@ -25,7 +25,7 @@ def finding(signature: str, confidence: float, container: str = "web") -> Findin
 
 
 def proposing(*actions: object, finding: str = "image.not_found") -> tuple[Proposal, ...]:
-    return tuple(Proposal(action=a, reason="?", finding=finding, evidence=("e1",)) for a in actions)  # type: ignore[arg-type]
+    return tuple(Proposal(action=a, reason="?", finding=finding, evidence=("e1",)) for a in actions)
 
 
 def run(analyzer: str, conclusion: Conclusion, findings=(), proposals=(), summary: str = "") -> Investigation:

@@ -73,7 +73,7 @@ def look(tool: str, arguments: object, seen: str = "", *, label: str = "c1") -> 
     )
 
 
-def seen(id: str, text: str) -> Evidence:  # noqa: A002
+def seen(id: str, text: str) -> Evidence:  # noqa: A002 - the field is called so
     return Evidence(id=id, kind=EvidenceKind.STATUS, source="quota", subject=WEB, observed_at=AT, text=text)
 
 

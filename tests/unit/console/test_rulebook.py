@@ -29,7 +29,7 @@ RULE = RuleView(
 
 
 def text_of(lines: object) -> str:
-    return "\n".join(line.text.rstrip() for line in lines)  # type: ignore[attr-defined]
+    return "\n".join(line.text.rstrip() for line in lines)
 
 
 @pytest.mark.parametrize("width", [78, 120, 198])

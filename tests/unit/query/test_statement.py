@@ -191,7 +191,7 @@ def test_everything_else_is_refused_by_name(admit: Callable[[str], None], sql: s
 def test_what_a_newer_parser_brings_is_refused(part: dict[str, object]) -> None:
     tree = {"error": False, "statements": [{"node": {"type": "SELECT_NODE", "from_table": part}}]}
     with pytest.raises(StatementRefused, match="not"):
-        check(tree, "", frozenset({"incidents"}))  # type: ignore[arg-type]
+        check(tree, "", frozenset({"incidents"}))
 
 
 def test_a_long_name_is_not_repeated_whole(admit: Callable[[str], None]) -> None:

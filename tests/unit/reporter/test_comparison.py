@@ -49,7 +49,7 @@ def proposal(action: Any = MENDS, **changes: Any) -> Proposal:
     return Proposal(action=action, **base | changes)
 
 
-def run(analyzer: str, id: str, **changes: Any) -> Investigation:  # noqa: A002
+def run(analyzer: str, id: str, **changes: Any) -> Investigation:  # noqa: A002 - the field is called so
     base = {
         "incident_id": "inc-1",
         "number": 1,
