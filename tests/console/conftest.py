@@ -20,6 +20,7 @@ import pytest
 from textual.pilot import Pilot
 
 from console.app import ConsoleApp
+from console.decision import TOO_SOON_SECONDS
 from console.remote.client import Client, path_of
 from console.widgets.bars import Plain, TopBar
 from console.widgets.lineview import LineView
@@ -219,6 +220,10 @@ class Driver:
 
     async def sees(self, text: str) -> None:
         await until(lambda: text in self.text, lambda: f"{text!r} is not on the screen:\n{self.text}")
+
+    async def reads(self) -> None:
+        """For as long as the first key of an approval has to be old before a second one counts."""
+        await asyncio.sleep(TOO_SOON_SECONDS + 0.05)
 
     async def until(self, holds: Callable[[], Any], otherwise: str) -> Any:
         return await until(holds, lambda: f"{otherwise}:\n{self.text}")

@@ -68,7 +68,7 @@ async def armed(console):
 
 async def second_key(console):
     """As late as it takes to have read."""
-    await asyncio.sleep(0.35)
+    await console.reads()
     await console.press("Y")
 
 
@@ -179,7 +179,7 @@ async def test_the_first_key_pressed_again_begins_anew(stage):
     plan = await waiting_plan(stage)
     async with stage.console(size=(100, 50)) as console:
         await armed(console)
-        await asyncio.sleep(0.35)
+        await console.reads()
         await typed_ahead(console, "a", "Y")
         await console.sees("Y came too soon")
         assert await untouched(stage, plan)
@@ -404,7 +404,7 @@ async def test_y_twice_approves_once(stage):
     plan = await waiting_plan(stage)
     async with stage.console(size=(100, 50)) as console:
         await armed(console)
-        await asyncio.sleep(0.35)
+        await console.reads()
         await typed_ahead(console, "Y", "Y", "a", "Y")
         await stage.incident(fixed)
     assert len((await view_of(stage, plan)).approvals) == 1

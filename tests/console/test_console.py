@@ -131,7 +131,7 @@ async def test_a_refusal_of_the_server_is_shown_in_its_own_words(stage):
         await stage.reject(plan, "not today")
         await console.press("a")
         await console.sees("Y APPROVES")
-        await asyncio.sleep(0.35)  # time to read, without which the second key does not count
+        await console.reads()
         await console.press("Y")
         await console.sees(f"not approved: {plan.id} is rejected: only a plan that waits")
     assert (await stage.detail(incident.id)).plans[-1].plan.state is PlanState.REJECTED
