@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 from dataclasses import dataclass
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from responder.serving import Server
 from responder.telemetry import get_logger
 
 log = get_logger("api")
@@ -67,25 +67,18 @@ class Listener:
             lingering_time=2.0,
             shutdown_timeout=self._limits.shutdown_seconds,
         )
-        self._server: asyncio.Server | None = None
+        self._server = Server(self._runner)
         self._full = False
         self.port = 0
         """The one that was bound, once `open` has returned: useful after asking for port 0."""
 
     async def open(self, host: str, port: int) -> None:
         """Raises OSError: the address cannot be bound."""
-        await self._runner.setup()
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._protocol, host, port, backlog=1024)
-        self.port = _port(self._server.sockets[0])
+        self.port = await self._server.open(host, port, protocol=self._protocol, backlog=1024)
 
     async def close(self) -> None:
         """Stop listening, let requests in flight end within their time, then close their connections."""
-        if self._server is not None:
-            self._server.close()
-        await self._runner.cleanup()
-        if self._server is not None:
-            await self._server.wait_closed()
+        await self._server.close()
 
     def _protocol(self) -> asyncio.Protocol:
         server = self._runner.server
@@ -94,8 +87,3 @@ class Listener:
             log.warning("connections are refused: too many are open", limit=self._limits.max_connections)
         self._full = full
         return _Refused() if server is None or full else server()
-
-
-def _port(bound: socket.socket) -> int:
-    port: int = bound.getsockname()[1]
-    return port

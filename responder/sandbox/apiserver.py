@@ -30,6 +30,7 @@ from responder.sandbox.failures import (
 from responder.sandbox.objects import Object
 from responder.sandbox.registry import Outcome, PatchType, Registry, Write
 from responder.sandbox.requests import ApiRequest, parse_dry_run, parse_request, parse_timeout, parse_validation
+from responder.serving import Server
 
 BODY_LIMIT = 3145728  # bytes
 _log = structlog.get_logger(__name__)
@@ -86,7 +87,7 @@ class ApiServer:
         self._users = {self.token: User(name="sandbox-admin", groups=frozenset({MASTERS}))}
         self._watchers: set[asyncio.Event] = set()
         self._stopping = False
-        self._runner: web.AppRunner | None = None
+        self._server: Server | None = None
         self._session: ClientSession | None = None
 
     def add_token(self, user: str, groups: tuple[str, ...] = ()) -> str:
@@ -98,11 +99,8 @@ class ApiServer:
     async def start(self) -> None:
         application = web.Application(client_max_size=BODY_LIMIT + 1)
         application.router.add_route("*", "/{path:.*}", self._handle)
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        self._server = Server(web.AppRunner(application, access_log=None, shutdown_timeout=1.0))
+        self.url = f"http://127.0.0.1:{await self._server.open('127.0.0.1', 0)}"
         self._session = ClientSession(timeout=_LOG_TIMEOUT)
 
     async def stop(self) -> None:
@@ -111,8 +109,8 @@ class ApiServer:
             wake.set()
         if self._session is not None:
             await self._session.close()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._server is not None:
+            await self._server.close()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         try:

@@ -17,6 +17,7 @@ from typing import Final
 from aiohttp import web
 
 from responder.sandbox.containerlog import ContainerLog, LogQuery, render_line, select
+from responder.serving import Server
 
 FindLog = Callable[[str, str, str], ContainerLog]
 _POLL_SECONDS: Final = 0.1
@@ -34,22 +35,21 @@ class LogServer:
     def __init__(self, find: FindLog) -> None:
         """`find` gives the log of namespace, pod, container, or raises LogUnavailable."""
         self._find = find
-        self._runner: web.AppRunner | None = None
+        self._server: Server | None = None
         self.port = 0
 
     async def start(self) -> None:
         app = web.Application()
         app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._logs)
         app.router.add_get("/healthz", self._healthy)
-        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.5)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=_server_context()).start()
-        self.port = self._runner.addresses[0][1]
+        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.5)
+        self._server = Server(runner)
+        self.port = await self._server.open("127.0.0.1", 0, tls=_server_context())
 
     async def stop(self) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        if self._server is not None:
+            await self._server.close()
+            self._server = None
 
     async def _healthy(self, request: web.Request) -> web.Response:
         return web.Response(text="ok")

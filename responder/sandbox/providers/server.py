@@ -20,6 +20,7 @@ from aiohttp import web
 from responder.domain.manifest import Json
 from responder.sandbox.providers.accounting import Accounting, Counted
 from responder.sandbox.providers.script import Conversation, Script, Turn
+from responder.serving import Server
 
 _MAX_REQUEST_BYTES = 64 * 1024 * 1024
 _MAX_REMEMBERED = 10_000
@@ -67,7 +68,7 @@ class ProviderServer(ABC):
         self.url = ""
         """Base address without a path, once the server runs."""
         self._closing = asyncio.Event()
-        self._runner: web.AppRunner | None = None
+        self._server: Server | None = None
         self._ids = 0
 
     @abstractmethod
@@ -100,19 +101,15 @@ class ProviderServer(ABC):
         for path in self.paths:
             app.router.add_post(path, self._serve)
         app.router.add_route("*", "/{tail:.*}", self._not_found)
-        self._runner = web.AppRunner(
-            app, access_log=None, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_SECONDS
-        )
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        host, port = self._runner.addresses[0][:2]
-        self.url = f"http://{host}:{port}"
+        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_SECONDS)
+        self._server = Server(runner)
+        self.url = f"http://127.0.0.1:{await self._server.open('127.0.0.1', 0)}"
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._closing.set()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._server is not None:
+            await self._server.close()
 
     async def _not_found(self, request: web.Request) -> web.StreamResponse:
         self._remember(request, None, None, None)
