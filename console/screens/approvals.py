@@ -2,96 +2,50 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Footer
 
 from console import queue
 from console.lines.formatting import Line
-from console.messages import Chosen, CursorMoved
+from console.messages import Chosen
 from console.remote.client import ApiError, path_of
 from console.screens.approve import ApproveScreen
-from console.screens.polled import PolledScreen, now
-from console.widgets.bars import Answer, Plain, TopBar
-from console.widgets.lineview import Document
+from console.screens.rows import RowsScreen
 from responder.domain.views import PlanQueue, PlanView, QueuedPlan
 
-MARGIN = 2
-"""Cells that the mark of the cursor takes."""
 VIEWERS_SECONDS = 5.0
 """Who looks is no record, so no event tells of it."""
 
 
-class ApprovalsScreen(PolledScreen[None]):
+class ApprovalsScreen(RowsScreen[QueuedPlan]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("i", "incident", "incident", id="approvals.incident"),
         Binding("r,ctrl+r", "refresh", "refresh", id="approvals.refresh"),
     ]
     place = "approvals"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.plans: tuple[QueuedPlan, ...] | None = None
-
-    def compose(self) -> ComposeResult:
-        yield TopBar()
-        yield Plain(id="header", classes="header")
-        yield Document(id="queue")
-        yield Plain(id="preview")
-        yield Plain("reading", id="status")
-        yield Answer()
-        yield Footer(compact=True, show_command_palette=False)
+    none = "nothing waits for a person"
 
     def on_mount(self) -> None:
-        self._rows.show(self._lines)
-        self._rows.focus()
-        self.set_interval(1.0, self._tell)
+        self.set_interval(1.0, self.draw)
         self.set_interval(VIEWERS_SECONDS, self.read_now)
-
-    @property
-    def _rows(self) -> Document:
-        return self.query_one("#queue", Document)
 
     async def read(self) -> None:
         found = await self.console_app.ask(lambda client: client.get(PlanQueue, path_of("approvals")))
-        self.plans = found.plans
-        self._tell()
+        self.show(found.plans)
 
-    def _lines(self, width: int) -> tuple[Line, ...]:
-        at = now()
-        return tuple(queue.queue_row(plan, width, at) for plan in self.plans or ())
+    def head(self, width: int) -> Line:
+        return queue.head(width)
 
-    @property
-    def current(self) -> QueuedPlan | None:
-        plans, cursor = self.plans or (), self._rows.cursor
-        return plans[cursor] if cursor < len(plans) else None
+    def line_of(self, row: QueuedPlan, width: int, at: datetime) -> Line:
+        return queue.queue_row(row, width, at)
 
-    def _tell(self) -> None:
-        self._rows.redraw()
-        self._tell_current()
+    def preview_of(self, row: QueuedPlan, width: int) -> str:
+        return queue.preview(row, width)
 
-    def _tell_current(self) -> None:
-        plan = self.current
-        width = self._rows.columns
-        self.query_one("#header", Plain).say(" " * MARGIN + queue.head(width).text if width else "")
-        self.query_one("#preview", Plain).say(queue.preview(plan, self.size.width - MARGIN) if plan else "")
-        self.query_one("#status", Plain).say(self._where())
-
-    def _where(self) -> str:
-        if self.plans is None:
-            return "reading"
-        if not self.plans:
-            return "nothing waits for a person"
-        return f"{self._rows.cursor + 1} of {len(self.plans)}  ·  Enter shows the plan, i its incident"
-
-    def on_cursor_moved(self, message: CursorMoved) -> None:
-        message.stop()
-        self._tell_current()
-
-    def on_resize(self) -> None:
-        self._tell()
+    def hint(self) -> str:
+        return "  ·  Enter shows the plan, i its incident"
 
     def on_chosen(self, message: Chosen) -> None:
         message.stop()
@@ -115,6 +69,3 @@ class ApprovalsScreen(PolledScreen[None]):
     def action_incident(self) -> None:
         if self.current is not None:
             self.console_app.open_incident(self.current.incident_id)
-
-    def action_refresh(self) -> None:
-        self.read_now()

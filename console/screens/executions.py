@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -14,89 +15,55 @@ from console.messages import Chosen, CursorMoved
 from console.remote.client import ApiError, path_of
 from console.remote.stream import Anew, Event
 from console.screens.confirm import ConfirmScreen
-from console.screens.polled import PolledScreen, now
+from console.screens.polled import PolledScreen
+from console.screens.rows import RowsScreen
 from console.widgets.bars import Answer, Plain, TopBar
 from console.widgets.lineview import Document
 from responder.domain.incident import Incident
 from responder.domain.views import ExecutionDetail, ExecutionPage, ExecutionRow
 
-MARGIN = 2
-"""Cells that the mark of the cursor takes."""
 PAGE = 100
 MOST = 500
 """As many as the server gives at once; older ones are in the record (`:sql`)."""
 
 
-class ExecutionsScreen(PolledScreen[None]):
+class ExecutionsScreen(RowsScreen[ExecutionRow]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("i", "incident", "incident", id="executions.incident"),
         Binding("r,ctrl+r", "refresh", "refresh", id="executions.refresh"),
     ]
     place = "executions"
+    none = "nothing was written yet"
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: tuple[ExecutionRow, ...] | None = None
         self._limit = PAGE
         self._more = False
-
-    def compose(self) -> ComposeResult:
-        yield TopBar()
-        yield Plain(id="header", classes="header")
-        yield Document(id="executions")
-        yield Plain(id="preview")
-        yield Plain("reading", id="status")
-        yield Answer()
-        yield Footer(compact=True, show_command_palette=False)
-
-    def on_mount(self) -> None:
-        self._rows.show(self._lines)
-        self._rows.focus()
-
-    @property
-    def _rows(self) -> Document:
-        return self.query_one("#executions", Document)
 
     async def read(self) -> None:
         limit = self._limit
         page = await self.console_app.ask(lambda client: client.get(ExecutionPage, path_of("executions"), limit=limit))
-        self.found, self._more = page.executions, bool(page.next_cursor)
-        self._rows.redraw()
-        self._tell()
+        self._more = bool(page.next_cursor)
+        self.show(page.executions)
 
-    def _lines(self, width: int) -> tuple[Line, ...]:
-        at = now()
-        return tuple(executions.execution_row(write, width, at) for write in self.found or ())
+    def head(self, width: int) -> Line:
+        return executions.head(width)
 
-    @property
-    def current(self) -> ExecutionRow | None:
-        found, cursor = self.found or (), self._rows.cursor
-        return found[cursor] if cursor < len(found) else None
+    def line_of(self, row: ExecutionRow, width: int, at: datetime) -> Line:
+        return executions.execution_row(row, width, at)
 
-    def _tell(self) -> None:
-        write, width = self.current, self._rows.columns
-        self.query_one("#header", Plain).say(" " * MARGIN + executions.head(width).text if width else "")
-        self.query_one("#preview", Plain).say(executions.preview(write, self.size.width - MARGIN) if write else "")
-        self.query_one("#status", Plain).say(self._where())
+    def preview_of(self, row: ExecutionRow, width: int) -> str:
+        return executions.preview(row, width)
 
-    def _where(self) -> str:
-        if self.found is None:
-            return "reading"
-        if not self.found:
-            return "nothing was written yet"
+    def hint(self) -> str:
         older = " and older ones" if self._more else ""
-        return f"{self._rows.cursor + 1} of {len(self.found)}{older}  ·  Enter shows it, and its way back"
+        return f"{older}  ·  Enter shows it, and its way back"
 
     def on_cursor_moved(self, message: CursorMoved) -> None:
-        message.stop()
         near_the_end = self.found is not None and message.index + PAGE // 4 >= len(self.found)
         if self._more and near_the_end and self._limit < MOST:
             self._limit = min(self._limit + PAGE, MOST)
             self.read_now()
-        self._tell()
-
-    def on_resize(self) -> None:
-        self._tell()
 
     def on_chosen(self, message: Chosen) -> None:
         message.stop()
@@ -106,9 +73,6 @@ class ExecutionsScreen(PolledScreen[None]):
     def action_incident(self) -> None:
         if self.current is not None:
             self.console_app.open_incident(self.current.incident_id)
-
-    def action_refresh(self) -> None:
-        self.read_now()
 
 
 class ExecutionScreen(PolledScreen[None]):

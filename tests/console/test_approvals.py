@@ -415,14 +415,14 @@ async def test_the_queue_shows_what_waits_who_looks_and_opens_the_plan(stage):
     plan = await waiting_plan(stage)
     async with stage.console(size=(100, 50)) as console, stage.console(size=(100, 50), token=BEN) as ben:
         await on_the_queue(console)
-        assert len(console.lines("#queue")) == 1
-        row = console.lines("#queue")[0]
+        assert len(console.lines("#rows")) == 1
+        row = console.lines("#rows")[0]
         assert "deploy/shop/storefront" in row
         assert "0/1" in row
         assert plan.risk.value in row
         await on_the_plan(ben)
         await ben.press("a")
-        await console.until(lambda: "!ben" in console.lines("#queue")[0], "ben is deciding")
+        await console.until(lambda: "!ben" in console.lines("#rows")[0], "ben is deciding")
         await ben.press("escape")
         await console.press("enter")
         await console.sees("a begins to approve")

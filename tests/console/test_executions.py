@@ -30,7 +30,7 @@ async def test_a_write_is_listed_and_taken_back_after_its_inverse_was_shown(stag
     incident = await stage.incident(fixed)
     async with stage.console(size=(100, 40)) as console:
         await on_the_list(console)
-        row = console.lines("#executions")[0]
+        row = console.lines("#rows")[0]
         assert all(word in row for word in ("apply", "deploy/shop/storefront", "passed", "policy", "can"))
         await console.press("enter")
         await console.sees("u takes it back")
@@ -48,9 +48,9 @@ async def test_a_write_is_listed_and_taken_back_after_its_inverse_was_shown(stag
         await console.press("u")
         assert console.app.screen.detail.view.execution.plan_id
         await console.press("escape")
-        await console.until(lambda: len(console.lines("#executions")) == 2, "the undo is listed too")
-        assert "undo" in console.lines("#executions")[0]
-        assert " ann " in console.lines("#executions")[0]
+        await console.until(lambda: len(console.lines("#rows")) == 2, "the undo is listed too")
+        assert "undo" in console.lines("#rows")[0]
+        assert " ann " in console.lines("#rows")[0]
     assert len((await stage.detail(incident.id)).executions) == 2
 
 

@@ -49,7 +49,7 @@ async def test_the_table_tells_hits_record_and_trust_in_order_of_precedence(rule
     async with ruled.console((200, 50)) as console:
         console.app.go("rules")
         await console.until(lambda: "s awaiting " in console.text, "no last decision")
-        bank, images = console.lines("#rules")
+        bank, images = console.lines("#rows")
         assert bank.split()[:4] == ["bank", "dry-run", "0", "0"]
         assert images.split()[:4] == ["images", "dry-run", "1", "1"]
         assert "never" in bank
