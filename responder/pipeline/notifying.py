@@ -26,6 +26,7 @@ async def notify(ctx: Context, before: State, incident: Incident) -> None:
         investigation=await ctx.store.read(lambda con: investigations.latest(con, incident.id)),
         plan=await ctx.store.read(lambda con: plans.latest_open(con, incident.id)),
         executions=await ctx.store.read(lambda con: executions.of_incident(con, incident.id)),
+        verdicts=await ctx.store.read(lambda con: executions.last_verdicts(con, [incident.id])),
         members=await ctx.store.read(lambda con: incidents.members(con, incident.id)),
     )
     for notifier in wanted:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from responder.domain.execution import Execution, ExecutionKind, ExecutionOutcome
+from responder.domain import undoing
+from responder.domain.execution import Execution, VerdictKind
 from responder.domain.incident import Incident, State
 from responder.domain.investigation import Investigation
 from responder.domain.plan import Plan, PlanState
@@ -33,8 +35,10 @@ def build_report(
     investigation: Investigation | None = None,
     plan: Plan | None = None,
     executions: tuple[Execution, ...] = (),
+    verdicts: Mapping[str, VerdictKind] | None = None,
     members: tuple[ObjectRef, ...] = (),
 ) -> Report:
+    """`executions` are oldest first; `verdicts` has the kind of the last look at each that was looked at."""
     findings = investigation.findings if investigation else ()
     return Report(
         incident=incident,
@@ -46,17 +50,17 @@ def build_report(
         ),
         unknown=tuple(f"{hole.what}: {hole.why}" for hole in (investigation.unchecked if investigation else ())),
         change=plan.diff if plan else "",
-        next=_next_step(incident, plan, executions),
+        next=_next_step(incident, plan, executions, verdicts or {}),
     )
 
 
-def _next_step(incident: Incident, plan: Plan | None, executions: tuple[Execution, ...]) -> str:
+def _next_step(
+    incident: Incident, plan: Plan | None, executions: tuple[Execution, ...], verdicts: Mapping[str, VerdictKind]
+) -> str:
     if plan is not None and plan.state is PlanState.PROPOSED and incident.state is State.AWAITING_APPROVAL:
         return f"clopus approve {plan.id} --digest {plan.digest[:12]}   or   clopus reject {plan.id} --reason ..."
-    undone = {execution.plan_id for execution in executions if execution.kind is ExecutionKind.ROLLBACK}
     for execution in reversed(executions):
-        applied = execution.kind is ExecutionKind.APPLY and execution.outcome is ExecutionOutcome.APPLIED
-        if applied and execution.plan_id not in undone and execution.change.inverse:
+        if not undoing.keeps(execution, done=executions, verdicts=verdicts, state=incident.state):
             return f"clopus rollback {execution.id}"
     if incident.state is State.ESCALATED:
         return f"a human has to look: clopus show {incident.id}"

@@ -57,13 +57,9 @@ def latest_open(con: Connection, incident_id: str) -> Plan | None:
     return found[0] if found else None
 
 
-def awaiting(con: Connection) -> tuple[Plan, ...]:
-    """Every plan that waits for an approval, oldest first."""
-    return _select(con, "WHERE state = 'proposed' ORDER BY created_at, id")
-
-
 def awaiting_a_person(con: Connection) -> tuple[Plan, ...]:
-    """As `awaiting`, of incidents that wait too, without their changes: a storm leaves hundreds."""
+    """Every plan that waits for an approval, of incidents that wait too, oldest first; without their changes, of which
+    a storm leaves hundreds."""
     return _TABLE.select(
         con,
         "JOIN incidents i ON i.id = plans.incident_id "
