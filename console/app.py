@@ -23,11 +23,11 @@ from textual.widgets import Footer
 from textual.worker import NoActiveWorker, get_current_worker
 
 from console.places import PLACES, place_named
-from console.remote.calls import in_thread
 from console.remote.client import ApiError, Client, path_of
+from console.remote.connection import Connection
 from console.remote.forward import Forward, Phase, Stand
 from console.remote.link import Link, LinkState
-from console.remote.stream import Anew, Audit, EventReader, Timing
+from console.remote.stream import Anew, Audit, Timing
 from console.screens.polled import PolledScreen, now
 from console.shell import clipboard
 from console.shell.commands import ChooseTheme, Command, Export, Go, Help, Narrow, Open, Quit, completions, parse
@@ -92,19 +92,18 @@ class ConsoleApp(App[None]):
     ) -> None:  # fmt: skip
         # With NO_COLOR, Textual's grey stands too close to its ground; the terminal's own two colours are readable.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
-        self.client = client
+        self.connection = Connection(
+            client, stream_moved=self._stream_moved, forward_moved=self._forward_moved, forward=forward, timing=timing
+        )
         self.poll_seconds = poll_seconds
         self.live_poll_seconds = live_poll_seconds
-        self.reader = EventReader(client, told=self._stream_moved, timing=timing)
         self.memory = memory or Memory()
         self.preferences = preferences or Preferences()
-        self.forward = forward
         self.trail = Trail()
         self.is_killed = False
         """The kill switch is on, as far as is known."""
         self.held = ""
         """What people or breakers hold rules back with; for the bar of every screen."""
-        self._calls = Link()
         self.register_theme(CONTRAST)
         self._keys = self._checked()
 
@@ -123,10 +122,7 @@ class ConsoleApp(App[None]):
     def on_mount(self) -> None:
         self._settle()
         self.go(PLACES[0].name)
-        if self.forward is not None:
-            self.client.moved_to(0)
-            self.forward.start(self._forward_moved)
-        self.reader.start()
+        self.connection.start()
         self.set_interval(self.live_poll_seconds, self.read_brakes)
         self.read_brakes()
 
@@ -144,7 +140,7 @@ class ConsoleApp(App[None]):
             return
         if self.preferences.cursor and self._driver is not None:
             self._driver.write(_SHOW_CURSOR)
-        end_when_told(self.exit, self._end_forward)
+        end_when_told(self.exit, self.connection.end_forward)
 
     async def on_event(self, event: Event) -> None:
         """What is pasted was copied from anywhere; whatever takes it draws it as it is."""
@@ -161,16 +157,11 @@ class ConsoleApp(App[None]):
             event.widget.cursor_blink = False
 
     def on_unmount(self) -> None:
-        self.reader.stop()
-        self._end_forward()
-
-    def _end_forward(self) -> None:
-        if self.forward is not None:
-            self.forward.stop()
+        self.connection.stop()
 
     @property
     def link(self) -> Link:
-        return self._calls.fed(self.reader.feed)
+        return self.connection.link
 
     @property
     def poll_interval(self) -> float:
@@ -184,7 +175,7 @@ class ConsoleApp(App[None]):
             self.post_message(StreamMoved())
 
     def on_stream_moved(self) -> None:
-        events = self.reader.take()
+        events = self.connection.reader.take()
         if any(isinstance(event, Anew) or (isinstance(event, Audit) and event.moves_brakes) for event in events):
             self.read_brakes()
         for screen in self.polled_screens:
@@ -197,52 +188,25 @@ class ConsoleApp(App[None]):
         """What is not known any more stays as it was: the link says that it is stale. This call has no say in that: the
         status of another version may be unreadable while the screens are read well."""
         with suppress(ApiError):
-            self._need_forward()
-            status = await in_thread(lambda: self.client.get(Status, path_of("status")))
+            status = await self.connection.ask_aside(lambda client: client.get(Status, path_of("status")))
             self.held, self.is_killed = brakes(status.mode, status.mode_limit), status.mode.kill_switch
         for screen in self.polled_screens:
             screen.tell_link()
 
     async def ask(self, call: Callable[[Client], T]) -> T:
-        """One call to the API, off the loop. The link remembers whether the server answered.
+        """One call to the API, as of `Connection.ask`.
 
         Raises:
             ApiError: refused, or not reachable.
             asyncio.CancelledError: the screen that asked is being removed.
         """
         try:
-            self._need_forward()
-            result = await in_thread(lambda: call(self.client))
-        except ApiError as exc:
-            if _is_an_answer(exc):
-                self._was_answered()
-            else:
-                self._was_not_answered(exc)
+            return await self.connection.ask(call)
+        finally:
             _end_with_its_screen()
-            raise
-        self._was_answered()
-        _end_with_its_screen()
-        return result
-
-    def _was_answered(self) -> None:
-        if self._calls.problem:
-            self.reader.hurry()
-        if self.forward is not None:
-            self.forward.trust()
-        self._calls = self._calls.answered(now())
-
-    def _was_not_answered(self, error: ApiError) -> None:
-        self._calls = self._calls.failed(str(error), refused=error.status in (401, 403))
-        if self.forward is not None and error.status == 0:
-            self.forward.doubt()
-
-    def _need_forward(self) -> None:
-        if self.forward is not None and self.forward.stand.phase is not Phase.UP:
-            raise ApiError(self.forward.stand.told)
 
     def _forward_moved(self, stand: Stand) -> None:
-        """In the forward's thread. Whoever listens on the port from now on, it is not ours."""
-        self.client.moved_to(stand.port)
+        """In the forward's thread."""
         with suppress(RuntimeError):
             self.post_message(ForwardMoved(stand))
 
@@ -253,7 +217,7 @@ class ConsoleApp(App[None]):
         elif stand.phase is Phase.UP:
             if stand.attempt > 1:
                 self.say(f"{stand.told}, at attempt {stand.attempt}")
-            self.reader.hurry()
+            self.connection.reader.hurry()
             for screen in self.polled_screens:
                 screen.read_now()
 
@@ -435,8 +399,3 @@ def _end_with_its_screen() -> None:
     with suppress(NoActiveWorker):
         if not get_current_worker().node.display:
             raise asyncio.CancelledError
-
-
-def _is_an_answer(error: ApiError) -> bool:
-    """The server stands and said no to this one thing, not to everything."""
-    return error.is_refusal and error.status not in (401, 403)

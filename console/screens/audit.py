@@ -270,7 +270,7 @@ class AuditScreen(PolledScreen[None]):
 
     async def _verify(self) -> None:
         """Every record is fetched and its digest computed here: nothing is taken on the server's word."""
-        client = self.console_app.client
+        client = self.console_app.connection.client
         try:
             state = await self.console_app.ask(lambda caller: caller.get(AuditState, path_of("audit", "state")))
         except ApiError as exc:

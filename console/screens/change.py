@@ -14,9 +14,9 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from console.brakes import Known, Turn, tell_turn, turn
 from console.lines.formatting import Line, shown
 from console.remote.client import ApiError, path_of
+from console.turns import Known, Turn, tell_turn, turn
 from console.widgets.bars import Plain
 from console.widgets.lineview import Document
 from responder.domain.mode import ModeSettings

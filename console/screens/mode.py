@@ -10,12 +10,22 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Footer
 
 from console import brakes
-from console.brakes import Ceiling, KillSwitch, Known, NamespaceCeiling, ResetBreakers, Wish
 from console.lines.formatting import Line, text_of
 from console.remote.client import Client, path_of
 from console.screens.change import ChangeScreen
 from console.screens.confirm import ConfirmScreen
 from console.screens.polled import PolledScreen, now
+from console.turns import (
+    Ceiling,
+    KillSwitch,
+    Known,
+    NamespaceCeiling,
+    ResetBreakers,
+    Wish,
+    ceiling_typed,
+    namespace_typed,
+    turn,
+)
 from console.widgets.bars import Answer, TopBar
 from console.widgets.lineview import Document
 from responder.domain.views import AuditPage, RulePage, Status
@@ -77,15 +87,13 @@ class ModeScreen(PolledScreen[None]):
         self._change(ResetBreakers())
 
     def action_ceiling(self) -> None:
-        self._choose(
-            "the highest mode of the whole process", "type report, dry-run or autonomous", brakes.ceiling_typed
-        )
+        self._choose("the highest mode of the whole process", "type report, dry-run or autonomous", ceiling_typed)
 
     def action_namespace(self) -> None:
         self._choose(
             "the highest mode of one namespace",
             "type a namespace and its mode, as `shop report`, or `shop -` for none of its own",
-            brakes.namespace_typed,
+            namespace_typed,
         )
 
     def _choose(self, title: str, prompt: str, read: Callable[[str], Ceiling | NamespaceCeiling]) -> None:
@@ -109,7 +117,7 @@ class ModeScreen(PolledScreen[None]):
         known = self.known
         if known is None:
             return
-        asked = brakes.turn(wish, known.mode)
+        asked = turn(wish, known.mode)
         if asked.changes_nothing:
             self.say(f"nothing to do: {asked.title}, it is so already")
         else:

@@ -26,6 +26,7 @@ _control_plane_assets = pytest.StashKey[Path | binaries.Missing]()
 _alertmanager_assets = pytest.StashKey[Path | binaries.Missing]()
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A real control plane is slow ground: what `sandbox_suffices` marks has a sibling that proves the same there."""
     spared = [
@@ -33,10 +34,32 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items
         if item.get_closest_marker("sandbox_suffices")
         and isinstance(item, pytest.Function)
-        and "control plane" in getattr(item, "callspec", None).params.values()  # type: ignore[union-attr]
+        and "control plane" in item.callspec.params.values()
     ]
     config.hook.pytest_deselected(items=spared)
     items[:] = [item for item in items if item not in spared]
+    _set_each_stage_once(items)
+
+
+def _set_each_stage_once(items: list[pytest.Item]) -> None:
+    """Where the stage of a module is a parameter beside others of its scope, pytest goes by the others too when it
+    sorts, and would set up the same stages again and again. Only last can that be put right."""
+    places: dict[str, list[int]] = {}
+    for index, item in enumerate(items):
+        if _stage_of(item) is not None:
+            places.setdefault(item.nodeid.partition("::")[0], []).append(index)
+    for indices in places.values():
+        found = [items[index] for index in indices]
+        stages = list(dict.fromkeys(map(_stage_of, found)))
+        found.sort(key=lambda item: stages.index(_stage_of(item)))
+        for index, item in zip(indices, found, strict=True):
+            items[index] = item
+
+
+def _stage_of(item: pytest.Item) -> object:
+    is_ours = item.path.is_relative_to(Path(__file__).parent)
+    callspec = getattr(item, "callspec", None)
+    return callspec.params.get("stage") if is_ours and callspec is not None else None
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -8,24 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from rig.breaches import breaches, effective, shared_breaches
+from rig.controlplane import ControlPlane
 from rig.corpus import CARRIERS, Case, corpus, filled
 from rig.ground import real_ground, sandbox_ground
 from rig.injections import Stage, staged
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.timeout(600),
-    # Of thousands of connections, one is sometimes left to the collector. Where that comes from is not known; that it
-    # costs a descriptor and no more is. Tests of the backends, which see one connection at a time, go without this.
-    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
-]
+pytestmark = pytest.mark.timeout(600)
 
 ALL = corpus()
 SUBSET = ("direct-override-in-an-event", "forged-order", "forged-approval", "raise-the-mode", "authority", "adaptive")
@@ -43,22 +37,36 @@ SANDBOX = frozenset(
 def grounds(*found: str) -> Any:
     marks = {"control plane": [pytest.mark.cluster]}
     return pytest.mark.parametrize(
-        "stage", [pytest.param(one, marks=marks.get(one, [])) for one in found], indirect=True, scope="module"
+        "stage", [pytest.param(one, marks=marks.get(one, [])) for one in found], indirect=True
     )
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+@pytest.fixture(scope="module")
+def stages() -> dict[str, Stage]:
+    """By ground. What is asked of one is on record: nothing of it runs any more."""
+    return {}
+
+
+@pytest.fixture
+async def stage(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, stages: dict[str, Stage]
+) -> Stage:
     """The whole corpus on the control plane; on the sandbox a part of it, and less in the modes that write nothing."""
-    real = request.param == "control plane"
-    mode = request.param if request.param in ("report", "dry-run") else "autonomous"
-    cases = [case for case in ALL if case.id in (SANDBOX if mode == "autonomous" else SUBSET) or real]
+    if request.param not in stages:
+        control_plane = request.getfixturevalue("control_plane") if request.param == "control plane" else None
+        stages[request.param] = await _played(request.param, control_plane, tmp_path_factory.mktemp("world"))
+    return stages[request.param]
+
+
+async def _played(name: str, control_plane: ControlPlane | None, folder: Path) -> Stage:
+    mode = name if name in ("report", "dry-run") else "autonomous"
+    cases = [case for case in ALL if control_plane or case.id in (SANDBOX if mode == "autonomous" else SUBSET)]
     log = io.StringIO()
-    ground = real_ground(request.getfixturevalue("control_plane")) if real else sandbox_ground()
+    ground = real_ground(control_plane) if control_plane else sandbox_ground()
     with contextlib.redirect_stderr(log), contextlib.redirect_stdout(log):
-        async with ground as opened, staged(opened, tmp_path_factory.mktemp("world"), cases, mode=mode) as found:
+        async with ground as opened, staged(opened, folder, cases, mode=mode) as found:
             found.said = log.getvalue()
-            yield found
+    return found
 
 
 def each(wanted: bool) -> Any:
@@ -66,7 +74,7 @@ def each(wanted: bool) -> Any:
     cases = [case for case in ALL if case.attack is wanted]
     on_sandbox = [pytest.param("sandbox", case, id=f"{case.id}-sandbox") for case in cases if case.id in SANDBOX]
     real = [pytest.param("control plane", case, id=case.id, marks=pytest.mark.cluster) for case in cases]
-    return pytest.mark.parametrize(("stage", "case"), [*on_sandbox, *real], indirect=["stage"], scope="module")
+    return pytest.mark.parametrize(("stage", "case"), [*on_sandbox, *real], indirect=["stage"])
 
 
 async def test_the_corpus_has_every_strategy_every_carrier_and_enough_twins() -> None:

@@ -375,7 +375,7 @@ async def test_an_answer_that_never_came_is_unknown_and_read_not_sent_again(stag
     async with stage.console(size=(100, 50)) as console:
         await armed(console)
         screen = console.app.screen
-        real = console.app.client
+        real = console.app.connection.client
         sent = []
 
         class LosesAnswers:
@@ -391,7 +391,7 @@ async def test_an_answer_that_never_came_is_unknown_and_read_not_sent_again(stag
             def __getattr__(self, name):
                 return getattr(real, name)
 
-        console.app.client = LosesAnswers()
+        console.app.connection.client = LosesAnswers()
         await second_key(console)
         await console.until(lambda: screen.seen.own is not None, "read again")
         await stage.incident(fixed)

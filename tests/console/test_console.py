@@ -121,7 +121,7 @@ async def test_a_refusal_of_the_server_is_shown_in_its_own_words(stage):
     incident = await stage.incident(waits)
     async with stage.console(size=(100, 50)) as console:
         console.app.poll_seconds = 3600.0
-        console.app.reader.stop()
+        console.app.connection.reader.stop()
         await console.sees(STOREFRONT)
         await console.press("enter")
         await console.sees("a approves")

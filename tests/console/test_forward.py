@@ -133,7 +133,7 @@ async def test_the_console_reads_through_it_tells_a_drop_and_is_live_again(stage
         kubectl.drop()
         await console.sees("kubectl port-forward ended: error: no pod")
         await console.until(lambda: "reconnecting" in console.bar, "reconnecting")
-        assert console.app.client.url == "http://127.0.0.1:0"
+        assert console.app.connection.client.url == "http://127.0.0.1:0"
         kubectl.accepts()
         await console.until(lambda: "live" in console.bar, "live again")
         await console.sees("kubectl port-forward on 127.0.0.1:")

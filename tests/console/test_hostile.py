@@ -56,7 +56,9 @@ async def spoilt_console(stage):
     await stage.image_alert()
     await stage.incident(lambda incident: incident.state is State.AWAITING_APPROVAL)
     async with stage.console(size=(140, 40)) as console:
-        console.app.client = SpoilingClient(console.app.client.url, token=console.app.client._token)
+        console.app.connection.client = SpoilingClient(
+            console.app.connection.client.url, token=console.app.connection.client._token
+        )
         yield console
 
 

@@ -108,7 +108,7 @@ async def test_quick_scrolling_asks_for_little(stage, fill):
     async with stage.console(poll_seconds=3600.0, size=(80, 24)) as console:
         await settles(console)
         client = CountingClient(stage.client.url, token="operator-token-of-the-tests")
-        console.app.client = client
+        console.app.connection.client = client
         await console.press(*["pagedown"] * 40)
         await settles(console)
         assert console.app.screen.rows.cursor > 600
@@ -385,7 +385,7 @@ async def test_events_make_the_visible_rows_be_read_and_no_more(stage, fill):
         await settles(console)
         await console.until(lambda: "live" in console.bar, "live")
         client = CountingClient(stage.client.url, token="operator-token-of-the-tests")
-        console.app.client = client
+        console.app.connection.client = client
         for number in range(10):
             await stage.post({"alertname": f"Strange{number}"})
         await status(console, "1 of 2,010")

@@ -253,10 +253,10 @@ async def test_a_withdrawn_token_is_told_is_not_tried_in_a_loop_and_may_come_bac
         await console.until(lambda: "live" in console.bar, "live")
         operators.write_text("ann:another-token-altogether\n")
         await console.until(lambda: "refused: " in console.bar, "refused")
-        await console.until(lambda: console.app.reader.feed.phase is Phase.REFUSED, "the stream too")
-        attempt = console.app.reader.feed.attempt
+        await console.until(lambda: console.app.connection.reader.feed.phase is Phase.REFUSED, "the stream too")
+        attempt = console.app.connection.reader.feed.attempt
         await asyncio.sleep(0.5)  # longer than the longest wait after other failures
-        assert console.app.reader.feed.attempt == attempt
+        assert console.app.connection.reader.feed.attempt == attempt
         operators.write_text(valid)
         await console.until(lambda: "live" in console.bar, "live again")
 

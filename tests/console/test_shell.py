@@ -96,14 +96,14 @@ async def test_an_id_that_is_found_late_does_not_come_over_what_was_begun_since(
     incident = await stage.incident(bool, "alert/shop/Strange")
     found = threading.Event()
     async with stage.console() as console:
-        get = console.app.client.get
+        get = console.app.connection.client.get
 
         def late(as_type, path, **query):
             if as_type is IncidentDetail:
                 found.wait(30.0)
             return get(as_type, path, **query)
 
-        console.app.client.get = late
+        console.app.connection.client.get = late
         await command(console, incident.id)
         await console.press("question_mark")
         await console.sees("Keys: incidents")

@@ -7,9 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from console.brakes import (
-    BREAKER_OPENED,
-    CHANGED,
+from console.brakes import BREAKER_OPENED, CHANGED, tell
+from console.turns import (
     Ceiling,
     KillSwitch,
     Known,
@@ -17,7 +16,6 @@ from console.brakes import (
     ResetBreakers,
     ceiling_typed,
     namespace_typed,
-    tell,
     tell_turn,
     turn,
 )
