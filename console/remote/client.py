@@ -27,7 +27,7 @@ _PIECE_BYTES = 64 * 1024
 
 
 class ApiError(Exception):
-    """The server refused, or could not be reached (`status` 0). The text is for the operator."""
+    """The server refused (`status` is that of HTTP), or nothing came of the call (0). The text is for the operator."""
 
     def __init__(self, message: str, *, status: int = 0, delay_seconds: float = 0.0) -> None:
         self.status = status
@@ -40,6 +40,10 @@ class ApiError(Exception):
         """The server said no, as against an answer that never came or that came from something in between: then nobody
         knows whether what was asked for was done."""
         return 400 <= self.status < 500
+
+
+class Unreachable(ApiError):
+    """No answer came."""
 
 
 class Client:
@@ -106,7 +110,7 @@ class Client:
             response = connection.getresponse()
             answer = response.read()
         except (OSError, http.client.HTTPException) as exc:
-            raise ApiError(f"{self.url} cannot be reached: {exc or type(exc).__name__}") from exc
+            raise Unreachable(f"{self.url} cannot be reached: {exc or type(exc).__name__}") from exc
         finally:
             connection.close()
         if response.status >= 300:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from console.remote.calls import in_thread
-from console.remote.client import ApiError, Client
+from console.remote.client import ApiError, Client, Unreachable
 from console.remote.forward import Forward, Phase, Stand
 from console.remote.link import Link
 from console.remote.stream import EventReader, Timing
@@ -83,7 +83,7 @@ class Connection:
 
     def _was_not_answered(self, error: ApiError) -> None:
         self._calls = self._calls.failed(str(error), refused=error.status in (401, 403))
-        if self.forward is not None and error.status == 0:
+        if self.forward is not None and isinstance(error, Unreachable):
             self.forward.doubt()
 
     def _forward_moved(self, stand: Stand) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import pty
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -14,7 +15,10 @@ from contextlib import contextmanager
 
 import pytest
 
+from console.remote.client import ApiError, Client
+from console.remote.connection import Connection
 from console.remote.forward import Forward, Pauses, Phase, Target
+from responder.domain.views import Status
 
 QUICK = Pauses(first=0.05, longest=0.2, grace=0.5)
 DEADLINE = 30.0
@@ -113,6 +117,63 @@ def test_calls_without_an_answer_begin_it_anew(kubectl):
         for _ in range(2):
             forward.doubt()
         watched.wait(up(attempt=2))
+
+
+@contextmanager
+def answering(*, answers):
+    """A port at which every call is answered so, or hung up on."""
+
+    def serve():
+        while True:
+            try:
+                with listener.accept()[0] as near:
+                    near.settimeout(DEADLINE)
+                    while b"\r\n\r\n" not in near.recv(65_536):
+                        pass
+                    near.sendall(answers)
+            except OSError:
+                return
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(DEADLINE)
+
+
+@pytest.mark.parametrize(
+    ("answers", "attempts"),
+    [(b"HTTP/1.0 200 OK\r\n\r\n[]", 1), (b"HTTP/1.0 503 Unwell\r\n\r\n", 1), (b"", 2)],
+    ids=["something else", "a problem", "nothing"],
+)
+async def test_only_calls_that_nobody_answers_put_the_forward_in_doubt(kubectl, answers, attempts):
+    moved, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    async def stands(where):
+        while not where():
+            moved.clear()
+            await asyncio.wait_for(moved.wait(), DEADLINE)
+
+    forward = Forward(Target().command(str(kubectl.path)), pauses=QUICK)
+    client = Client("http://127.0.0.1:0", timeout_seconds=5.0)
+    connection = Connection(
+        client,
+        stream_moved=lambda: None,
+        forward_moved=lambda _: loop.call_soon_threadsafe(moved.set),
+        forward=forward,
+    )
+    with answering(answers=answers) as port:
+        kubectl.leads_to(port)
+        connection.start()
+        try:
+            await stands(lambda: forward.stand.phase is Phase.UP)
+            for _ in range(6):
+                with pytest.raises(ApiError):
+                    await connection.ask(lambda client: client.get(Status, "/status"))
+            await stands(lambda: forward.stand.phase is Phase.UP and forward.stand.attempt == attempts)
+        finally:
+            await asyncio.to_thread(connection.stop)
 
 
 def test_a_kubectl_that_is_gone_is_told(tmp_path):
