@@ -14,7 +14,8 @@ from console.reasoning import told_action
 from console.story import tell_undo
 from console.story.terms import VERDICT_TONES
 from responder.domain.execution import ExecutionKind, ExecutionOutcome, VerdictKind
-from responder.domain.views import ExecutionDetail, ExecutionRow
+from responder.domain.plan import Plan
+from responder.domain.views import ExecutionDetail, ExecutionRow, ExecutionView
 
 _LABEL = 10
 _say = partial(labelled, cells=_LABEL)
@@ -88,10 +89,12 @@ def tell_execution(detail: ExecutionDetail, *, width: int) -> tuple[Line, ...]:
     return tuple(lines)
 
 
-def tell_way_back(detail: ExecutionDetail, *, width: int) -> tuple[Line, ...]:
+def tell_way_back(view: ExecutionView, plan: Plan | None, *, width: int) -> tuple[Line, ...]:
     """What is asked about before it is taken back: every operation, and the diff turned round."""
-    told = tell_undo(detail.view, detail.plan, width=width)
-    turned = diffs.lines(inverted(detail.plan.diff), width, sides=False, indent=2)
+    told = tell_undo(view, plan, width=width)
+    if plan is None:
+        return told
+    turned = diffs.lines(inverted(plan.diff), width, sides=False, indent=2)
     return (*told, Line(), line("DIFF turned round", Tone.SECTION), *turned)
 
 
@@ -130,7 +133,7 @@ def _way_back(detail: ExecutionDetail, width: int) -> Iterator[Line]:
     else:
         yield from _say("possible", _UNDO_NOTE, width, Tone.GOOD)
     if detail.view.execution.change.inverse:
-        yield from tell_way_back(detail, width=width)
+        yield from tell_way_back(detail.view, detail.plan, width=width)
 
 
 def _verdict(outcome: ExecutionOutcome, verdict: VerdictKind | None) -> tuple[str, Tone]:

@@ -26,8 +26,8 @@ from console import decision, story
 from console.decision import ARMED_SECONDS, TOO_SOON_SECONDS, Look
 from console.lines.formatting import Line, shown
 from console.remote.client import ApiError, path_of
-from console.screens.confirm import ConfirmScreen
 from console.screens.polled import PolledScreen, now
+from console.screens.questions import why_rejected
 from console.widgets.bars import Plain, TopBar
 from console.widgets.lineview import Document
 from responder.domain.plan import Plan
@@ -275,19 +275,13 @@ class ApproveScreen(PolledScreen[str]):
             self._note = "not rejected"
             self._tell()
             return
-        plan = self.seen.read
 
         def answered(reason: str | None) -> None:
             if reason and not self._sending:
                 self._sending = True
                 self.run_worker(self._reject(reason), group="decision")
 
-        question = ConfirmScreen(
-            title=f"Reject {plan.id}: {story.action_of(plan)}",
-            build=lambda width: (),
-            prompt="why? It is what the next person reads",
-        )
-        self.app.push_screen(question, answered)
+        self.app.push_screen(why_rejected(self.seen.read), answered)
 
     def action_leave(self) -> None:
         self.dismiss(None)

@@ -14,8 +14,8 @@ from console.lines.formatting import Line
 from console.messages import Chosen, CursorMoved
 from console.remote.client import ApiError, path_of
 from console.remote.stream import Anew, Event
-from console.screens.confirm import ConfirmScreen
 from console.screens.polled import PolledScreen
+from console.screens.questions import whether_undone
 from console.screens.rows import RowsScreen
 from console.widgets.bars import Answer, Plain, TopBar
 from console.widgets.lineview import Document
@@ -153,12 +153,7 @@ class ExecutionScreen(PolledScreen[None]):
                 self._sending = True
                 self.run_worker(self._undo(), group="decision")
 
-        question = ConfirmScreen(
-            title=f"Take {self.execution_id} back",
-            build=lambda width: executions.tell_way_back(detail, width=width),
-            prompt=executions.prompt_of_undo(is_killed=self.console_app.is_killed),
-            word=executions.UNDO,
-        )
+        question = whether_undone(detail.view, detail.plan, is_killed=self.console_app.is_killed)
         self.app.push_screen(question, confirmed)
 
     async def _undo(self) -> None:

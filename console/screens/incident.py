@@ -10,14 +10,14 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Footer
 
-from console import executions, story
+from console import story
 from console.exports import save
 from console.lines.diffs import LEAST_SIDES
 from console.remote.client import ApiError, Client, path_of
 from console.screens.approve import ApproveScreen
-from console.screens.confirm import ConfirmScreen
 from console.screens.evidence import EvidenceScreen
 from console.screens.polled import PolledScreen, now
+from console.screens.questions import whether_undone, why_rejected
 from console.screens.reasoning import ReasoningScreen, extent_of
 from console.widgets.bars import Answer, Plain, TopBar
 from console.widgets.chain import Chain, EvidenceAsked
@@ -189,12 +189,7 @@ class IncidentScreen(PolledScreen[None]):
             if reason:
                 self._send(Plan, f"rejected {plan.id}", path_of("plans", plan.id, "reject"), {"reason": reason})
 
-        question = ConfirmScreen(
-            title=f"Reject {plan.id}: {story.action_of(plan)}",
-            build=lambda width: (),
-            prompt="why? It is what the next person reads",
-        )
-        self.app.push_screen(question, rejected)
+        self.app.push_screen(why_rejected(plan), rejected)
 
     def action_undo(self) -> None:
         if self.known is None:
@@ -210,12 +205,7 @@ class IncidentScreen(PolledScreen[None]):
             if word:
                 self._send(Incident, f"taking {execution.id} back", path_of("executions", execution.id, "rollback"))
 
-        question = ConfirmScreen(
-            title=f"Take {execution.id} back",
-            build=lambda width: story.tell_undo(view, plan, width=width),
-            prompt=executions.prompt_of_undo(is_killed=self.console_app.is_killed),
-            word=executions.UNDO,
-        )
+        question = whether_undone(view, plan, is_killed=self.console_app.is_killed)
         self.app.push_screen(question, confirmed)
 
     def action_investigate(self) -> None:
