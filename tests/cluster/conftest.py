@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -41,6 +42,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     _set_each_stage_once(items)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """What a module leaves to the collector is collected with it, and told there."""
+    yield
+    if nextitem is None or nextitem.path != item.path:
+        gc.collect()
+
+
 def _set_each_stage_once(items: list[pytest.Item]) -> None:
     """Where the stage of a module is a parameter beside others of its scope, pytest goes by the others too when it
     sorts, and would set up the same stages again and again. Only last can that be put right."""
@@ -57,9 +66,12 @@ def _set_each_stage_once(items: list[pytest.Item]) -> None:
 
 
 def _stage_of(item: pytest.Item) -> object:
-    is_ours = item.path.is_relative_to(Path(__file__).parent)
     callspec = getattr(item, "callspec", None)
-    return callspec.params.get("stage") if is_ours and callspec is not None else None
+    return callspec.params.get("stage") if _is_ours(item) and callspec is not None else None
+
+
+def _is_ours(item: pytest.Item) -> bool:
+    return item.path.is_relative_to(Path(__file__).parent)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
