@@ -201,9 +201,12 @@ class ConsoleApp(App[None]):
             asyncio.CancelledError: the screen that asked is being removed.
         """
         try:
-            return await self.connection.ask(call)
-        finally:
+            result = await self.connection.ask(call)
+        except ApiError:
             _end_with_its_screen()
+            raise
+        _end_with_its_screen()
+        return result
 
     def _forward_moved(self, stand: Stand) -> None:
         """In the forward's thread."""

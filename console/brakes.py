@@ -9,7 +9,7 @@ from functools import partial
 from itertools import takewhile
 
 from console.lines.formatting import Line, Span, Tone, age, clock, labelled, line, moment, wrap
-from console.turns import Known, differences
+from console.modechange import Known, differences
 from responder.domain.audit import AuditRecord
 from responder.domain.health import scope_told
 from responder.domain.mode import ModeSettings

@@ -15,8 +15,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from console.lines.formatting import Line, shown
+from console.modechange import Known, ModeChange, mode_change, tell_change
 from console.remote.client import ApiError, path_of
-from console.turns import Known, Turn, tell_turn, turn
 from console.widgets.bars import Plain
 from console.widgets.lineview import Document
 from responder.domain.mode import ModeSettings
@@ -38,9 +38,9 @@ class ChangeScreen(ModalScreen[str]):
         Binding("down", "move(1)", "down", show=False, priority=True),
     ]
 
-    def __init__(self, asked: Turn, known: Known) -> None:
+    def __init__(self, asked: ModeChange, known: Known) -> None:
         super().__init__()
-        self._turn = asked
+        self._asked = asked
         self._known = known
         self._reason = ""
         self._words_left = _words(asked)
@@ -48,7 +48,7 @@ class ChangeScreen(ModalScreen[str]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="question"):
-            yield Plain(shown(self._turn.title), classes="header")
+            yield Plain(shown(self._asked.title), classes="header")
             yield Document(has_cursor=False, id="body")
             yield Plain(id="prompt")
             yield Input(id="word", compact=True)
@@ -67,7 +67,7 @@ class ChangeScreen(ModalScreen[str]):
         body.show(self._lines)
 
     def _lines(self, width: int) -> tuple[Line, ...]:
-        return tell_turn(self._turn, self._known, width=width)
+        return tell_change(self._asked, self._known, width=width)
 
     def _ask(self, problem: str) -> None:
         prompt = self.query_one("#prompt", Plain)
@@ -76,8 +76,8 @@ class ChangeScreen(ModalScreen[str]):
         self.query_one(Input).value = ""
 
     def _question(self) -> str:
-        if self._turn.is_urgent:
-            return f"type {self._turn.word}, and why if you like, then Enter; esc leaves everything as it is"
+        if self._asked.is_urgent:
+            return f"type {self._asked.word}, and why if you like, then Enter; esc leaves everything as it is"
         if not self._reason:
             return "why? It goes into the record. Enter; esc leaves everything as it is"
         return f"type {self._words_left[0]}, Enter; esc leaves everything as it is"
@@ -87,7 +87,7 @@ class ChangeScreen(ModalScreen[str]):
         typed = " ".join(event.value.split())
         if self._sending:
             return
-        if self._turn.is_urgent:
+        if self._asked.is_urgent:
             typed, _, self._reason = typed.partition(" ")
         elif not self._reason:
             self._reason = typed
@@ -97,7 +97,7 @@ class ChangeScreen(ModalScreen[str]):
             self._ask("nothing was done")
             return
         self._words_left = self._words_left[1:] or self._words_left
-        if self._turn.raises and typed != RAISE:
+        if self._asked.raises and typed != RAISE:
             self._ask("")
             return
         self._sending = True
@@ -105,16 +105,16 @@ class ChangeScreen(ModalScreen[str]):
 
     async def _send(self) -> None:
         try:
-            if not self._turn.is_urgent and await self._was_changed_meanwhile():
+            if not self._asked.is_urgent and await self._was_changed_meanwhile():
                 return
             app = cast("ConsoleApp", self.app)
-            body = {**self._turn.body, "reason": self._reason, "seen": self._turn.before.fingerprint}
+            body = {**self._asked.body, "reason": self._reason, "seen": self._asked.before.fingerprint}
             await app.ask(lambda client: client.send(ModeSettings, "PUT", path_of("mode"), body))
         except ApiError as exc:
-            self._words_left = _words(self._turn)
+            self._words_left = _words(self._asked)
             self._ask(f"not done: {exc}")
         else:
-            self.dismiss(f"done: {self._turn.title}")
+            self.dismiss(f"done: {self._asked.title}")
         finally:
             self._sending = False
 
@@ -122,10 +122,10 @@ class ChangeScreen(ModalScreen[str]):
         """Then it is all asked again, about what holds now. Raises ApiError."""
         app = cast("ConsoleApp", self.app)
         stands = await app.ask(lambda client: client.get(ModeSettings, path_of("mode")))
-        if stands.fingerprint == self._turn.before.fingerprint:
+        if stands.fingerprint == self._asked.before.fingerprint:
             return False
-        self._turn = turn(self._turn.wish, stands)
-        self._reason, self._words_left = "", _words(self._turn)
+        self._asked = mode_change(self._asked.wish, stands)
+        self._reason, self._words_left = "", _words(self._asked)
         self._show()
         self._ask(f"nothing was done: {stands.set_by or 'a breaker'} has changed the brakes meanwhile, look again")
         return True
@@ -137,5 +137,5 @@ class ChangeScreen(ModalScreen[str]):
         self.dismiss(None)
 
 
-def _words(asked: Turn) -> tuple[str, ...]:
+def _words(asked: ModeChange) -> tuple[str, ...]:
     return (asked.word, RAISE) if asked.raises else (asked.word,)

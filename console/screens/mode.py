@@ -11,11 +11,7 @@ from textual.widgets import Footer
 
 from console import brakes
 from console.lines.formatting import Line, text_of
-from console.remote.client import Client, path_of
-from console.screens.change import ChangeScreen
-from console.screens.confirm import ConfirmScreen
-from console.screens.polled import PolledScreen, now
-from console.turns import (
+from console.modechange import (
     Ceiling,
     KillSwitch,
     Known,
@@ -23,9 +19,13 @@ from console.turns import (
     ResetBreakers,
     Wish,
     ceiling_typed,
+    mode_change,
     namespace_typed,
-    turn,
 )
+from console.remote.client import Client, path_of
+from console.screens.change import ChangeScreen
+from console.screens.confirm import ConfirmScreen
+from console.screens.polled import PolledScreen, now
 from console.widgets.bars import Answer, TopBar
 from console.widgets.lineview import Document
 from responder.domain.views import AuditPage, RulePage, Status
@@ -117,7 +117,7 @@ class ModeScreen(PolledScreen[None]):
         known = self.known
         if known is None:
             return
-        asked = turn(wish, known.mode)
+        asked = mode_change(wish, known.mode)
         if asked.changes_nothing:
             self.say(f"nothing to do: {asked.title}, it is so already")
         else:

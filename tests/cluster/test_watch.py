@@ -29,9 +29,9 @@ from responder.cluster.watch import Delta, DeltaType, Reflector, WatchState
 from responder.domain.errors import StoreUnavailable
 from responder.sandbox import Sandbox
 
-# The API server is killed under TLS connections, some of which are only being made: now and then one is dropped
-# unclosed below aiohttp. Nothing of ours holds it then.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:unclosed:ResourceWarning"  # an API server is killed under TLS; once a connection to it stayed unclosed
+)
 
 MAPS = "api/v1/configmaps"
 PATIENT = Limits(retry_for=2.0, attempts=2)

@@ -33,7 +33,7 @@ async def test_connections_that_expire_while_a_reply_is_read_are_all_closed_afte
     async with httpx2.AsyncClient(limits=LIMITS, trust_env=False) as client:
         await asyncio.gather(*(client.get(url) for _ in range(OTHERS)))
         async with client.stream("GET", url) as response:
-            await asyncio.sleep(2 * LIMITS.keepalive_expiry)
+            await asyncio.sleep(2 * LIMITS.keepalive_expiry)  # the others expire by the clock, and nobody tells of it
             rival = asyncio.create_task(busy())
             await drain(response.aiter_bytes())
             rival.cancel()

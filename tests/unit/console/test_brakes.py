@@ -8,16 +8,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from console.brakes import BREAKER_OPENED, CHANGED, tell
-from console.turns import (
+from console.modechange import (
     Ceiling,
     KillSwitch,
     Known,
     NamespaceCeiling,
     ResetBreakers,
     ceiling_typed,
+    mode_change,
     namespace_typed,
-    tell_turn,
-    turn,
+    tell_change,
 )
 from responder.domain.audit import AuditRecord
 from responder.domain.mode import ModeSettings
@@ -66,20 +66,20 @@ def texts(lines):
     ],
 )
 def test_a_wish_becomes_a_word_a_body_and_a_direction(wish, mode, word, body, raises):
-    asked = turn(wish, mode)
+    asked = mode_change(wish, mode)
     assert (asked.word, asked.body, asked.raises) == (word, body, raises)
 
 
 def test_only_pulling_the_kill_switch_is_urgent():
-    assert turn(KillSwitch(on=True), FREE).is_urgent
-    assert not turn(KillSwitch(on=False), HELD).is_urgent
-    assert not turn(Ceiling(Mode.REPORT), FREE).is_urgent
+    assert mode_change(KillSwitch(on=True), FREE).is_urgent
+    assert not mode_change(KillSwitch(on=False), HELD).is_urgent
+    assert not mode_change(Ceiling(Mode.REPORT), FREE).is_urgent
 
 
 def test_what_holds_already_changes_nothing():
-    assert turn(Ceiling(Mode.DRY_RUN), HELD).changes_nothing
-    assert turn(NamespaceCeiling("other", None), HELD).changes_nothing
-    assert not turn(Ceiling(Mode.REPORT), HELD).changes_nothing
+    assert mode_change(Ceiling(Mode.DRY_RUN), HELD).changes_nothing
+    assert mode_change(NamespaceCeiling("other", None), HELD).changes_nothing
+    assert not mode_change(Ceiling(Mode.REPORT), HELD).changes_nothing
 
 
 @pytest.mark.parametrize(
@@ -92,25 +92,27 @@ def test_what_holds_already_changes_nothing():
     ],
 )
 def test_before_and_after_stand_side_by_side(wish, before, lines):
-    assert texts(tell_turn(turn(wish, before), KNOWN, width=80))[: len(lines)] == lines
+    assert texts(tell_change(mode_change(wish, before), KNOWN, width=80))[: len(lines)] == lines
 
 
 def test_rules_that_a_ceiling_touches_are_counted_by_what_becomes_of_them():
-    lines = texts(tell_turn(turn(Ceiling(Mode.REPORT), FREE), KNOWN, width=100))
+    lines = texts(tell_change(mode_change(Ceiling(Mode.REPORT), FREE), KNOWN, width=100))
     assert "rules that change: 1 autonomous → report, 1 dry-run → report (of 2)" in lines
 
 
 def test_what_the_configuration_forbids_anyway_is_not_counted_as_a_change():
     known = replace(KNOWN, limit=Mode.DRY_RUN)
-    lines = texts(tell_turn(turn(Ceiling(Mode.DRY_RUN), FREE), known, width=100))
+    lines = texts(tell_change(mode_change(Ceiling(Mode.DRY_RUN), FREE), known, width=100))
     assert "rules that change: none (of 2)" in lines
 
 
 def test_the_kill_switch_tells_how_many_incidents_it_touches_or_that_nobody_knows():
-    asked = turn(KillSwitch(on=True), FREE)
-    assert "incidents now: 1 executing, 0 rolling back, 4 awaiting approval" in texts(tell_turn(asked, KNOWN, width=80))
+    asked = mode_change(KillSwitch(on=True), FREE)
+    assert "incidents now: 1 executing, 0 rolling back, 4 awaiting approval" in texts(
+        tell_change(asked, KNOWN, width=80)
+    )
     unknown = replace(KNOWN, states={})
-    assert "how many incidents that touches is not known" in texts(tell_turn(asked, unknown, width=80))
+    assert "how many incidents that touches is not known" in texts(tell_change(asked, unknown, width=80))
 
 
 @pytest.mark.parametrize(("typed", "mode"), [("report", Mode.REPORT), ("D", Mode.DRY_RUN), (" auto ", Mode.AUTONOMOUS)])
@@ -179,5 +181,7 @@ def test_text_of_others_is_shown_for_what_it_is():
     hostile = "\x1b]52;c;x\x07\u202e"
     mode = replace(HELD, breakers={hostile: hostile}, set_by=hostile, reason=hostile)
     known = Known(mode=mode, records=(record(1, 1, actor=hostile, reason=hostile, breakers={hostile: hostile}),))
-    drawn = "".join(texts((*tell(known, width=100, now=NOW), *tell_turn(turn(ResetBreakers(), mode), known, width=90))))
+    drawn = "".join(
+        texts((*tell(known, width=100, now=NOW), *tell_change(mode_change(ResetBreakers(), mode), known, width=90)))
+    )
     assert not set(drawn) & {"\x1b", "\x07", "\u202e"}

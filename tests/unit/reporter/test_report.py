@@ -33,33 +33,29 @@ APPLIED = Execution(
     outcome=ExecutionOutcome.APPLIED,
 )
 UNDO = replace(APPLIED, id="exe-2", kind=ExecutionKind.ROLLBACK, intent_at=T0 + timedelta(seconds=9))
+REFUSED = replace(UNDO, outcome=ExecutionOutcome.NOT_APPLIED)
+UNKNOWN = replace(APPLIED, outcome=ExecutionOutcome.UNKNOWN)
+NO_WAY_BACK = replace(APPLIED, change=replace(REVERSIBLE, inverse=()))
+PASSED = {"exe-2": VerdictKind.PASSED}
+BACK = "clopus rollback exe-1"
 LOOK = "a human has to look: clopus show inc-1"
 
 
 @pytest.mark.parametrize(
     ("state", "executions", "verdicts", "told"),
     [
-        (State.RESOLVED, (APPLIED,), {}, "clopus rollback exe-1"),
-        (State.RESOLVED, (APPLIED, UNDO), {"exe-2": VerdictKind.PASSED}, ""),
-        (State.ESCALATED, (APPLIED, UNDO), {"exe-2": VerdictKind.PASSED}, LOOK),
-        (State.ESCALATED, (APPLIED, UNDO), {}, "clopus rollback exe-1"),
-        (
-            State.ESCALATED,
-            (APPLIED, replace(UNDO, outcome=ExecutionOutcome.NOT_APPLIED)),
-            {"exe-2": VerdictKind.FAILED},
-            "clopus rollback exe-1",
-        ),
-        (State.ESCALATED, (replace(APPLIED, outcome=ExecutionOutcome.UNKNOWN),), {}, LOOK),
-        (State.ESCALATED, (replace(APPLIED, change=replace(REVERSIBLE, inverse=())),), {}, LOOK),
-        (State.ROLLING_BACK, (APPLIED,), {}, ""),
-        (State.ESCALATED, (), {}, LOOK),
-        (State.RESOLVED, (), {}, ""),
+        pytest.param(State.RESOLVED, (APPLIED,), {}, BACK, id="applied"),
+        pytest.param(State.RESOLVED, (APPLIED, UNDO), PASSED, "", id="taken back"),
+        pytest.param(State.ESCALATED, (APPLIED, UNDO), PASSED, LOOK, id="taken back and escalated"),
+        pytest.param(State.ESCALATED, (APPLIED, UNDO), {}, BACK, id="an undo that nobody looked at"),
+        pytest.param(State.ESCALATED, (APPLIED, REFUSED), {}, BACK, id="a refused undo"),
+        pytest.param(State.ESCALATED, (UNKNOWN,), {}, LOOK, id="unknown"),
+        pytest.param(State.ESCALATED, (NO_WAY_BACK,), {}, LOOK, id="no way back"),
+        pytest.param(State.ROLLING_BACK, (APPLIED,), {}, "", id="on its way back"),
+        pytest.param(State.ESCALATED, (), {}, LOOK, id="nothing done"),
+        pytest.param(State.RESOLVED, (), {}, "", id="nothing to do"),
     ],
-    ids=[
-        "applied", "taken back", "taken back and escalated", "an undo that nobody looked at", "a refused undo",
-        "unknown", "no way back", "on its way back", "nothing done", "nothing to do",
-    ],
-)  # fmt: skip
+)
 def test_the_next_step_is_one_that_would_be_accepted(state, executions, verdicts, told):
     incident = Incident(id="inc-1", key=WEB.key, root=WEB, namespace="shop", opened_at=T0, updated_at=T0, state=state)
     assert build_report(incident, executions=executions, verdicts=verdicts).next == told

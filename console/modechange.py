@@ -1,7 +1,7 @@
 """A change of the brakes before it is made: what it is, what it would do, and whom it touches. Pure.
 
-`Wish` is what the operator asks for; `turn` says what that means for the settings as they stand, so that it can be said
-anew when somebody else has changed them meanwhile.
+`Wish` is what the operator asks for; `mode_change` says what that means for the settings as they stand, so that it can
+be said anew when somebody else has changed them meanwhile.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Known:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Turn:
+class ModeChange:
     """A wish, worked out on settings."""
 
     wish: Wish
@@ -98,7 +98,7 @@ class Turn:
         return self.wish == KillSwitch(on=True)
 
 
-def turn(wish: Wish, mode: ModeSettings) -> Turn:
+def mode_change(wish: Wish, mode: ModeSettings) -> ModeChange:
     body: Mapping[str, object]
     match wish:
         case KillSwitch(on=on):
@@ -119,7 +119,7 @@ def turn(wish: Wish, mode: ModeSettings) -> Turn:
             title, word, body = "reset the breakers", "reset", {"reset_breakers": True}
         case _:
             assert_never(wish)
-    return Turn(wish=wish, title=title, word=word, body=body, before=mode, after=after)
+    return ModeChange(wish=wish, title=title, word=word, body=body, before=mode, after=after)
 
 
 def ceiling_typed(typed: str) -> Ceiling:
@@ -144,7 +144,7 @@ def _mode(typed: str) -> Mode:
     return found[0]
 
 
-def tell_turn(asked: Turn, known: Known, *, width: int) -> tuple[Line, ...]:
+def tell_change(asked: ModeChange, known: Known, *, width: int) -> tuple[Line, ...]:
     """Before and after, and how many rules and incidents it touches."""
     lines = [
         Line((Span(f"{flat(label):<{_LABEL}}", Tone.DIM), Span(f"{flat(was)} → "), Span(flat(becomes), Tone.STRONG)))
@@ -177,7 +177,7 @@ def _switch(mode: ModeSettings) -> str:
     return "ON" if mode.kill_switch else "off"
 
 
-def _touched(asked: Turn, known: Known) -> Iterator[str]:
+def _touched(asked: ModeChange, known: Known) -> Iterator[str]:
     """Sentences about what follows."""
     match asked.wish:
         case KillSwitch(on=True):
@@ -205,7 +205,7 @@ def _incidents(known: Known, *states: str) -> str:
     return "incidents now: " + ", ".join(f"{known.states.get(state, 0)} {state.replace('_', ' ')}" for state in states)
 
 
-def _rules(asked: Turn, known: Known, *, namespace: str) -> Iterator[str]:
+def _rules(asked: ModeChange, known: Known, *, namespace: str) -> Iterator[str]:
     moves: Counter[tuple[Mode, Mode]] = Counter()
     for rule in known.rules:
         mode = Mode(rule.mode)
